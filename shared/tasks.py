@@ -1,0 +1,80 @@
+"""What is learned: each task declared in one place. A new application is a new task."""
+
+import msgspec
+
+from shared.errors import BadSettings
+
+
+class ModelSettings(msgspec.Struct, frozen=True):
+    """The model's shape; see ``shared/model/README.md``. The defaults are the measured ones for more than 200k events."""
+
+    dim: int = 16
+    hidden: tuple[int, ...] = (128, 64)
+    text_dim: int = 384
+    frozen: tuple[str, ...] = ("text",)
+    """Parts that never change after pretraining. ``text`` is the encoder's vectors; any part of the dense weights or a table may join."""
+    capacity: dict[str, int] = {"user": 100_000, "item": 200_000, "category": 4_096, "brand": 8_192, "hour": 32, "weekday": 8}
+    """Rows of each id table, allocated at once in serving."""
+
+
+class LearningSettings(msgspec.Struct, frozen=True):
+    """How weights move. Rates per step of a batch of ``batch`` rows; see ``services/updater/README.md``."""
+
+    batch: int = 256
+    row_rate: float = 0.03
+    row_decay: float = 0.99
+    """Of the row-wise Adagrad accumulators, once each ``decay_rows`` learned rows (the study's window)."""
+    decay_rows: int = 20_000
+    dense_rate: float = 1e-3
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    clip: float = 1.0
+    correction_clip: float = 4.0
+    seed: int = 7
+
+
+class GateSettings(msgspec.Struct, frozen=True):
+    """When a bundle may not be served."""
+
+    margin: float = 0.02
+    """Log loss by which the learned model may be worse than the frozen base over the recent ripe rows."""
+    rows: int = 20_000
+    canary_shift: float = 0.35
+    """Largest mean change of the canaries' probability against the serving bundle."""
+    max_norm: float = 1e3
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One thing to predict, with what it is predicted from and how it is learned."""
+
+    name: str
+    feature_service: str
+    labels: tuple[str, ...]
+    """Actions, one head each; the first is the score that ranks."""
+    context: tuple[str, ...] = ()
+    """Numbers that the shop sends with each candidate, such as a promotion."""
+    wait: float = 1.0
+    """Seconds in which an outcome is part of its impression's example; a later one is a correction."""
+    attribution: float = 1_800.0
+    """Seconds in which an outcome may answer an impression."""
+    model: ModelSettings = ModelSettings()
+    learning: LearningSettings = LearningSettings()
+    gate: GateSettings = GateSettings()
+
+
+RANKING = Task(name="ranking", feature_service="ranking", labels=("purchase",), context=("display", "mailer"))
+"""The default: which of the shown products does this shopper buy?"""
+
+TASKS = {task.name: task for task in (RANKING,)}
+
+
+def task(name: str) -> Task:
+    """The declared task of this name.
+
+    Raises:
+        BadSettings: no such task.
+    """
+    try:
+        return TASKS[name]
+    except KeyError:
+        raise BadSettings(f"FRESHET_TASK={name!r} is not declared in shared/tasks.py; there is {', '.join(TASKS)}") from None
