@@ -15,7 +15,7 @@ def key(identifier: str) -> int:
 
     Among n ids two share a number with probability n² / 2⁶⁵: 3e-6 for ten million.
     """
-    return (xxhash.xxh3_64_intdigest(identifier) or 1) if identifier else UNKNOWN
+    return (xxhash.xxh3_64_intdigest(identifier.encode()) or 1) if identifier else UNKNOWN
 
 
 def keys(identifiers: Iterable[str]) -> NDArray[np.uint64]:

@@ -4,8 +4,8 @@ Public topics (``behaviour``, ``items``, ``dead-letters``, ``bundles``) carry JS
 they do not know and fields are only ever added, with a default, so that services of two versions run side by side. The HTTP
 doors refuse unknown fields instead (see the collector).
 
-Times are event time in seconds since 1970 UTC (float64) on internal topics, and RFC 3339 on public ones. Arrays of numbers travel
-as little-endian bytes, C order, with the dtype and shape that the field's docstring gives.
+Times are event time in seconds since 1970 UTC (float64) on internal topics, and RFC 3339 on public ones. Arrays of numbers
+travel as little-endian bytes, C order, with the dtype and shape that the field's docstring gives.
 """
 
 from datetime import datetime
@@ -26,7 +26,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     topic: ClassVar[str]
 
 
-class Behaviour(Message):
+class Behaviour(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What a shopper did to an item. Topic ``behaviour``, key ``user_id``.
 
     The collector stamps the item's ``category``, ``brand`` and ``price``, so that nobody downstream has to look them up at a moment
@@ -55,7 +55,7 @@ class Behaviour(Message):
     context: dict[str, float | str] = {}
 
 
-class Item(Message):
+class Item(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the catalogue; the newest wins. Topic ``items`` (compacted), key ``item_id``."""
 
     topic: ClassVar[str] = "items"
@@ -90,8 +90,8 @@ class Inputs(msgspec.Struct, frozen=True):
     """One value a candidate: the item's, the pair's, and the request's context as ``context.<name>``. Count: C."""
 
 
-class Impression(Message):
-    """What was shown, and the exact features it was scored with. Topic ``impressions``, key ``user_id``; n items, in shown order."""
+class Impression(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What was shown, with the very features it was scored with. Topic ``impressions``, key ``user_id``; n items as shown."""
 
     topic: ClassVar[str] = "impressions"
 
@@ -135,7 +135,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """Seconds between the impression and the outcome, by the broker's clock."""
 
 
-class Example(Message):
+class Example(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What a model learns from. Topic ``examples.<task>``, key ``user_id``.
 
     ``kind="list"``: an impression and the outcomes inside the short wait; its origin is the impression. ``kind="correction"``: one
@@ -151,7 +151,7 @@ class Example(Message):
     corrects: Origin | None = None
 
 
-class WindowPlan(Message):
+class WindowPlan(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What the updater learns next, written before it is learned. Topic ``windows.<task>``, one partition.
 
     A plan that follows one of a higher epoch is void: its writer had been replaced.
@@ -173,7 +173,7 @@ class WindowPlan(Message):
     """Skipped by a restore that left this window out."""
 
 
-class BundleAnnouncement(Message):
+class BundleAnnouncement(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A bundle is ready to be fetched. Topic ``bundles``, one partition."""
 
     topic: ClassVar[str] = "bundles"
@@ -186,7 +186,7 @@ class BundleAnnouncement(Message):
     published_at: float
 
 
-class DeadLetter(Message):
+class DeadLetter(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A record that nobody could use, kept whole. Topic ``dead-letters``; at least once, so count distinct origins."""
 
     topic: ClassVar[str] = "dead-letters"

@@ -4,6 +4,8 @@ import msgspec
 
 from shared.errors import BadSettings
 
+CAPACITY = {"user": 100_000, "item": 200_000, "category": 4_096, "brand": 8_192, "hour": 32, "weekday": 8}
+
 
 class ModelSettings(msgspec.Struct, frozen=True):
     """The model's shape; see ``shared/model/README.md``. The defaults are the measured ones for more than 200k events."""
@@ -12,8 +14,8 @@ class ModelSettings(msgspec.Struct, frozen=True):
     hidden: tuple[int, ...] = (128, 64)
     text_dim: int = 384
     frozen: tuple[str, ...] = ("text",)
-    """Parts that never change after pretraining. ``text`` is the encoder's vectors; any part of the dense weights or a table may join."""
-    capacity: dict[str, int] = {"user": 100_000, "item": 200_000, "category": 4_096, "brand": 8_192, "hour": 32, "weekday": 8}
+    """Parts that never change after pretraining: ``text`` is the encoder's vectors; any dense part or table may join."""
+    capacity: dict[str, int] = msgspec.field(default_factory=lambda: dict(CAPACITY))
     """Rows of each id table, allocated at once in serving."""
 
 

@@ -1,0 +1,100 @@
+"""What a bundle is: a manifest, and the content-addressed files that it names.
+
+Storage keys, all under the task's name:
+
+    <task>/blobs/<sha256>                        any file; written once, a repeat is harmless
+    <task>/bundles/<version>/manifest.json       written last, once
+    <task>/latest.json                           the updater's pointer, moved by compare-and-swap
+    <task>/pin.json                              the operator's pointer; ranking obeys it
+    <task>/checkpoints/<version>/...             the updater's own
+
+Files of a bundle by role:
+
+    tables       safetensors. For each table T in the bundle: ``T.rows`` int32 (k,), ``T.values`` float32 (k, dim + 1): the vector,
+                 then its linear weight. Rows new in this bundle: ``T.new_rows`` int32 (m,), ``T.new_keys`` uint64 (m,), and
+                 ``item.attributes`` int32 (m, 3): each new item's category, brand and text row. Row 0 is the unknown: zeros.
+    dense        safetensors: the dense weights by name, float32, and the normaliser's moments.
+    graph        ONNX: the scoring graph with the dense weights in it. In every full bundle; in a delta when the dense part moved.
+    catalogue-N  safetensors, N in order: ``keys`` uint64 (m,), ``ids`` uint8 (UTF-8, joined), ``ends`` int64 (m,) end of each id,
+                 ``attributes`` uint64 (m, 2): category and brand keys, ``text`` int32 (m,): row into ``vectors``, float16
+                 (t, text_dim), L2-normalised, or -1 for no text. Over all catalogues, text rows count on from 1; 0 is no text.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from shared.messages import Inputs
+
+
+class File(msgspec.Struct, frozen=True):
+    """A content-addressed file."""
+
+    sha256: str
+    size: int
+
+    def key(self, task: str) -> str:
+        """Its storage key."""
+        return f"{task}/blobs/{self.sha256}"
+
+
+class TableSize(msgspec.Struct, frozen=True):
+    """Rows of an id table: in use, and allocated."""
+
+    rows: int
+    capacity: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a task's model: what is in it, what it learned, and who says so."""
+
+    task: str
+    version: str
+    """``<window, 8 digits>-<epoch, 4 digits>``: sorts by window, then epoch."""
+    window: int
+    epoch: int
+    kind: Literal["full", "delta"]
+    parent: str | None
+    """The bundle published before it; a delta applies to that and nothing else."""
+    created: float
+    files: dict[str, File]
+    labels: tuple[str, ...]
+    inputs: Inputs
+    dim: int
+    hidden: tuple[int, ...]
+    text_dim: int
+    tables: dict[str, TableSize]
+    frozen: tuple[str, ...]
+    trainable: tuple[str, ...]
+    offsets: dict[str, int] = {}
+    """Partition of ``examples.<task>`` → next offset to learn."""
+    outcomes: dict[str, tuple[int, ...]] = {}
+    """Partition of ``behaviour`` → offsets of the outcomes learned since the parent, inside examples."""
+    corrections: dict[str, tuple[int, ...]] = {}
+    """The same for outcomes learned as corrections."""
+    windows: tuple[int, int] = (0, 0)
+    """First and last window learned since the parent."""
+    metrics: dict[str, float] = {}
+    weights_sha256: str = ""
+    """Of all tables and dense weights in canonical order: a full bundle and its deltas agree on it."""
+    trace_id: str = ""
+    signature: str = ""
+    """Ed25519 over the canonical JSON of everything else, hex."""
+
+
+class Pointer(msgspec.Struct, frozen=True, kw_only=True):
+    """``latest.json`` or ``pin.json``: which version to serve."""
+
+    task: str
+    version: str
+    epoch: int
+    full: str
+    """The newest full bundle at or before the version, where a reader without its parent begins."""
+    deltas: tuple[str, ...] = ()
+    """Versions after ``full`` up to ``version``, in order."""
+    moved_at: float
+
+
+def version(window: int, epoch: int) -> str:
+    """The name of the bundle that a window made."""
+    return f"{window:08d}-{epoch:04d}"
