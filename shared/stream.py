@@ -1,0 +1,279 @@
+"""The edge to Faust: an app whose agents get one batch of real records per poll and partition, and that commits as told.
+
+Stock Faust decodes and acknowledges record by record. Here the public ``ConsumerScheduler`` setting hands on each poll as one
+event, a pass-through schema leaves decoding to the service, and offsets are the service's own: it commits what its state contains.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+import faust
+import uvloop
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+from faust.transport.utils import DefaultSchedulingStrategy
+from mode import CrashingSupervisor
+from yarl import URL
+
+from shared.settings import Settings
+from shared.telemetry import Monitor, last_record_age, log
+
+FETCH_WAIT_MS = 50
+"""How long the broker may hold a fetch that finds nothing. A partition that was being read joins the next fetch only: Faust's own
+1,500 ms would be its delay."""
+BUFFERED_POLLS = 64
+"""Batches that wait for an agent before its partition is paused."""
+
+
+class Start(NamedTuple):
+    """Where reading of a partition begins: the offset, and the metadata that was committed with it."""
+
+    offset: int
+    metadata: str = ""
+
+
+Starts = Mapping[TopicPartition, Start]
+
+
+class Batch:
+    """One poll of one partition, dressed as the single record that Faust expects; ``value`` is the list of records."""
+
+    headers, key, checksum, serialized_key_size, serialized_value_size = (), None, None, 0, 0
+
+    def __init__(self, records: list[ConsumerRecord]) -> None:
+        last = records[-1]
+        self.topic, self.partition, self.offset = last.topic, last.partition, last.offset
+        self.timestamp, self.timestamp_type, self.value = last.timestamp, last.timestamp_type, records
+
+
+class OnePerPoll(DefaultSchedulingStrategy):
+    """Delivers each poll of a partition whole."""
+
+    def iterate(self, records: Mapping[Any, list[ConsumerRecord]]) -> Iterator[tuple[Any, Batch]]:
+        for tp, polled in records.items():
+            yield tp, Batch(polled)
+
+
+class Undecoded(faust.Schema[Any, Any]):
+    """Passes the records on as they are."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
+        return None
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+        return message.value
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer, with a fetch that does not keep partitions waiting."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    async def begin(self, starts: Starts) -> None:
+        """Read on from these offsets; from the beginning where none is known, which aiokafka's own seek leaves where it was."""
+        consumer = self._ensure_consumer()
+        unknown = [tp for tp, start in starts.items() if start.offset <= 0]
+        for tp, start in starts.items():
+            if start.offset > 0:
+                consumer.seek(tp, start.offset)
+        if unknown:
+            await consumer.seek_to_beginning(*unknown)
+
+
+class Consumer(driver.Consumer):
+    """Faust's consumer, which begins where the app says and never behind what was fetched while Faust rebalanced."""
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        app = cast(App, self.app)
+        thread = cast(ConsumerThread, self._thread)
+        async with app.seeking:
+            rebalance = app.rebalancing_count
+            try:
+                starts = await app.start_offsets([TopicPartition(*tp) for tp in self.assignment()])
+                if rebalance == app.rebalancing_count:
+                    await thread.call_thread(thread.begin, starts)
+            except Exception as error:
+                if rebalance == app.rebalancing_count and not app.should_stop:  # no later seek would repair this one
+                    await app.crash(error)
+                raise
+            if rebalance == app.rebalancing_count:
+                self._read_offset.update({faust.types.TP(*tp): start.offset for tp, start in starts.items()})
+                app.began(starts)
+
+
+class Transport(driver.Transport):
+    """Faust's transport with the consumer above."""
+
+    Consumer = Consumer
+
+
+class App(faust.App):
+    """A Faust app that reads in batches.
+
+    Attributes:
+        start_offsets: chooses where the assigned partitions begin; the committed offsets unless the service replaces it.
+        began: told where they began, before the first batch; the place to make the partitions' state anew.
+        revoked: told, and awaited, before partitions go; the place to commit and to drop their state.
+
+    Args:
+        name: the consumer group.
+        instance: this member's fixed name in the group. A member that is back under its name within the session time-out keeps its
+            partitions, and nobody else is disturbed; so a clean stop does not leave the group either.
+        session: seconds of silence after which its partitions go to others.
+    """
+
+    def __init__(self, name: str, settings: Settings, *, instance: str, session: float = 10.0) -> None:
+        brokers = [URL(f"kafka://{server.strip()}") for server in settings.kafka.split(",")]
+        super().__init__(
+            name,
+            broker=brokers,
+            broker_session_timeout=session,
+            broker_heartbeat_interval=session / 5,
+            broker_request_timeout=max(30.0, session),
+            broker_rebalance_timeout=max(30.0, session),
+            consumer_group_instance_id=f"{name}-{instance}",
+            consumer_max_fetch_size=8 << 20,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            stream_buffer_maxsize=BUFFERED_POLLS,
+            stream_wait_empty=False,  # it waits for acknowledgements that nobody gives here
+            agent_supervisor=CrashingSupervisor,  # a restarted agent would have lost its batch
+            web_enabled=False,
+            ConsumerScheduler=OnePerPoll,
+        )
+        self.transport = Transport(brokers, self)
+        self.seeking = asyncio.Lock()
+        self.start_offsets: Callable[[Iterable[TopicPartition]], Awaitable[Starts]] = self.committed
+        self.began: Callable[[Starts], None] = lambda starts: None
+        self.revoked: Callable[[], Awaitable[None]] = _nothing
+        self._last: dict[TopicPartition, tuple[int, float]] = {}
+        self.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        self.on_before_shutdown.connect(self._on_shutdown, weak=False)
+        self.timer(1.0)(self._age)
+
+    def _create_directories(self) -> None:
+        """Faust keeps nothing on disk here."""
+
+    def source(self, topic: str) -> Any:
+        """The topic to read, for ``@app.agent(app.source(name))``: undecoded, acknowledged by :meth:`commit_offsets` alone."""
+        return self.topic(topic, schema=Undecoded(), acks=False)
+
+    async def batches(self, stream: Any) -> AsyncIterator[list[ConsumerRecord]]:
+        """The polls of a stream, each of one partition, in offset order; leaves out what was polled before a rebalance."""
+        async for event in stream.events():
+            if event.message.generation_id == self.consumer_generation_id:
+                last = event.value[-1]
+                self._last[TopicPartition(last.topic, last.partition)] = last.offset, last.timestamp / 1000
+                yield event.value
+
+    @property
+    def reading(self) -> bool:
+        """Whether partitions are assigned and read: what ``/readyz`` asks."""
+        return bool(self.started and not self.rebalancing and not self.should_stop and cast(Consumer, self.consumer).flow_active)
+
+    def assigned(self) -> set[TopicPartition]:
+        """The partitions that are this member's."""
+        return {TopicPartition(*tp) for tp in self.consumer.assignment()}
+
+    async def commit_offsets(self, offsets: Mapping[tuple[str, int], tuple[int, str]]) -> bool:
+        """Commit {(topic, partition): (next offset, metadata)}; of the partitions that are still this member's.
+
+        Returns:
+            Whether Kafka took it. A stale generation is refused: whoever has the partitions now reads from the older commit.
+        """
+        mine = self.assigned()
+        kept = {TopicPartition(*tp): OffsetAndMetadata(*offset) for tp, offset in offsets.items() if tp in mine}
+        try:
+            if kept:
+                await self._call("commit", kept)
+        except (CommitFailedError, IllegalStateError, KafkaError) as error:
+            self.log.warning("commit refused: %r", error)
+            return False
+        return True
+
+    async def committed(self, partitions: Iterable[TopicPartition]) -> Starts:
+        """What the group has committed, in one request; offset 0 where there is nothing."""
+        wanted = list(partitions)
+        if not wanted:
+            return {}
+        thread = cast(Consumer, self.consumer)._thread
+        found = await thread.call_thread(thread._ensure_consumer()._coordinator.fetch_committed_offsets, wanted)
+        return {tp: Start(max(0, got.offset), got.metadata) if (got := found.get(tp)) else Start(0) for tp in wanted}
+
+    async def highwaters(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The partitions' end offsets, as the broker says now.
+
+        Raises:
+            KafkaError: it does not say.
+        """
+        wanted = list(partitions)
+        found: Mapping[TopicPartition, int] = await self._call("end_offsets", wanted) if wanted else {}
+        return found
+
+    async def _call(self, method: str, argument: Any) -> Any:
+        thread = cast(Consumer, self.consumer)._thread
+        return await thread.call_thread(getattr(thread._ensure_consumer(), method), argument)
+
+    async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        await self.revoked()
+        self._last.clear()
+
+    async def _on_shutdown(self, *_: Any, **__: Any) -> None:
+        await self.revoked()
+
+    async def _age(self) -> None:
+        for tp, (offset, written) in list(self._last.items()):
+            behind = offset + 1 < (self.consumer.highwater(faust.types.TP(*tp)) or 0)
+            last_record_age.labels(tp.topic, tp.partition).set(time.time() - written if behind else 0.0)
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _serve(build: Callable[[], Awaitable[App]], monitor_at: tuple[str, int]) -> int:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    app = await build()
+    monitor = Monitor(lambda: app.reading)
+    await monitor.start(*monitor_at)
+    starting = asyncio.ensure_future(app.start())
+    asked = asyncio.ensure_future(stop.wait())
+    crashed = asyncio.ensure_future(app._crashed.wait())
+    await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+    if not asked.done():
+        starting.result()
+        await asyncio.wait({asked, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    if app.crash_reason is not None:
+        raise app.crash_reason
+    await app.stop()
+    await monitor.stop()
+    return 0
+
+
+def serve(service: str, build: Callable[[], Awaitable[App]], monitor_at: tuple[str, int]) -> int:
+    """Run the app until SIGTERM or SIGINT, which let it finish and commit; the process's exit code.
+
+    Args:
+        service: the name in the log.
+        build: makes the app inside the running loop.
+        monitor_at: host and port of ``/livez``, ``/readyz`` and ``/metrics``.
+    """
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    try:
+        return asyncio.run(_serve(build, monitor_at))
+    except Exception:
+        log(service).exception("stopped by a failure")
+        return 1
