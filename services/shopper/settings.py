@@ -1,0 +1,42 @@
+"""What the shopper can be told, by ``FRESHET_SHOPPER_<NAME>`` or by an argument of the same name."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import Settings
+
+
+class ShopperSettings(Settings):
+    """Where the doors are, what is played, and how fast."""
+
+    model_config = SettingsConfigDict(env_prefix="FRESHET_", frozen=True, extra="ignore")
+
+    collector: str = "http://127.0.0.1:18080"
+    ranking: str = "http://127.0.0.1:18081"
+    shopper_port: int = Field(18085, ge=0, le=65535)
+    """Of its own ``/metrics``; 0 takes a free one."""
+    shopper_log: Path = Path(".freshet/shopper")
+    """Folder of the append-only log that the report reads."""
+    shopper_households: int = Field(200, ge=1)
+    """How many of the shop's 2,469 households are played; fewer make event time run faster at the same rate."""
+    shopper_seed: int = 7
+    """Of the sample, the candidate lists, the arrivals and the delays."""
+    shopper_start: str = "2017-05-01T00:00:00Z"
+    """Event time of the first basket; what lies before it is history."""
+    shopper_end: str = "2018-01-01T00:00:00Z"
+    shopper_rate: Annotated[float, Field(gt=0, le=10_000)] = 50.0
+    """``/rank`` requests per second, Poisson."""
+    shopper_seconds: Annotated[float, Field(gt=0)] = 180.0
+    """Wall time of the play; the drain comes on top."""
+    shopper_drain: Annotated[float, Field(ge=0)] = 5.0
+    """Wall time after the last outcome in which the shopper keeps asking, so that bundles made of it are seen."""
+    shopper_in_flight: int = Field(128, ge=1)
+    """Requests waiting for an answer; one more is not sent and counts as shed."""
+    shopper_delay_median: Annotated[float, Field(gt=0)] = 3.0
+    """Seconds between a ranking and its outcome: log-normal with this median and ``shopper_delay_p90``."""
+    shopper_delay_p90: Annotated[float, Field(gt=0)] = 20.0
+    shopper_behaviour: Annotated[float, Field(gt=0)] = 200.0
+    """Behaviour events per second in all, ``--synthetic`` only."""
