@@ -77,7 +77,8 @@ class Pool:
 
     def log_odds(self, products: NDArray[np.int64]) -> NDArray[np.float64]:
         """What the sampling ∝ √sales adds to a product's log-odds of being the bought one, against a uniform draw."""
-        return np.log(self._mean / self.weights[products])
+        weights: NDArray[np.float64] = self.weights[products]
+        return np.log(self._mean / weights)
 
     def draw(self, basket: Sequence[int], size: int, rng: np.random.Generator) -> list[tuple[int, Draw]]:
         """A list of ``size`` products for each of the basket's lines in the pool: (line, draw). Empty where the pool is too small.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -152,7 +153,7 @@ class Journey:
         span = self.lines.between(start, end)
         cuts = np.flatnonzero(np.diff(self.lines.basket[span.start : span.stop])) + 1 + span.start
         edges = [span.start, *cuts.tolist(), span.stop] if len(span) else []
-        for first, last in zip(edges, edges[1:], strict=False):
+        for first, last in pairwise(edges):
             yield range(first, last)
 
     def _basket(self, rows: range, lists: tuple[CandidateList, ...]) -> Basket:

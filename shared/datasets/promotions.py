@@ -44,8 +44,9 @@ class Promotions:
 
 
 def _key(products: NDArray[np.int64], stores: NDArray[np.int64], weeks: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """(product < 2³², store < 2²⁴, week < 2⁸) in one number."""
-    return (products.astype(np.uint64) << np.uint64(32)) | (stores.astype(np.uint64) << np.uint64(8)) | weeks.astype(np.uint64)
+    """(product < 2³¹, store < 2²⁴, week < 2⁸) in one number."""
+    packed: NDArray[np.int64] = products << 32 | stores << 8 | weeks
+    return packed.astype(np.uint64)
 
 
 def _scan(
