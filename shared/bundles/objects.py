@@ -51,6 +51,9 @@ class Objects(Protocol):
     def list(self, prefix: str) -> list[str]:
         """The keys that start so, sorted."""
 
+    def close(self) -> None:
+        """Let go of the connections."""
+
 
 class MemoryObjects:
     """The twin in memory: passes the same contract, and loses everything with the process."""
@@ -81,6 +84,9 @@ class MemoryObjects:
     def list(self, prefix: str) -> list[str]:
         with self._lock:
             return sorted(key for key in self._objects if key.startswith(prefix))
+
+    def close(self) -> None:
+        pass
 
     def _put(self, key: str, data: bytes) -> str:
         self._objects[key] = Object(data, hashlib.md5(data).hexdigest())
@@ -138,6 +144,9 @@ class S3Objects:
             return sorted(entry["Key"] for page in pages for entry in page.get("Contents", ()))
         except (ClientError, BotoCoreError) as error:
             raise _unavailable(error) from error
+
+    def close(self) -> None:
+        self._client.close()
 
     def _write(self, key: str, data: bytes, **condition: str) -> str:
         for attempt in range(ATTEMPTS):

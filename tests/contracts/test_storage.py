@@ -34,9 +34,7 @@ def objects(request: pytest.FixtureRequest) -> Iterator[Objects]:
     if request.param == "memory":
         yield MemoryObjects()
         return
-    bucket = S3Objects.connect(request.getfixturevalue("engines").settings())
-    for key in bucket.list(""):
-        bucket.delete(key)
+    bucket = S3Objects.connect(request.getfixturevalue("fresh_settings"))
     yield bucket
     bucket.close()
 
