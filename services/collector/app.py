@@ -1,0 +1,109 @@
+"""The HTTP side: read a request within its limits, pass it through its door, and put errors into words."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import msgspec
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import REGISTRY
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from services.collector import metrics
+from services.collector.budget import Budget
+from services.collector.doors import Answer, Door, encode
+from services.collector.parse import NotJson
+from services.collector.send import UNSENT
+from shared.errors import BadInput, FreshetError, KafkaUnavailable, Unavailable
+
+JSON = "application/json"
+RETRY_AFTER = {"Retry-After": "1"}
+
+
+class TooLarge(BadInput):
+    """The body is over the limit."""
+
+
+class Refusal(msgspec.Struct, omit_defaults=True):
+    """What is wrong and what to do."""
+
+    error: str
+    field: str = ""
+    index: int | None = None
+
+
+def build(doors: Sequence[Door], ready: Callable[[], bool], budget: Budget, largest_body: int) -> Starlette:
+    """The application: each door at ``POST /<name>``, ``/livez``, ``/readyz`` and ``/metrics``."""
+    metrics.bytes_in_flight.set_function(lambda: budget.held)
+
+    async def livez(_: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def readyz(_: Request) -> Response:
+        return PlainTextResponse("ready\n") if ready() else PlainTextResponse("starting\n", 503)
+
+    async def shown(_: Request) -> Response:
+        return PlainTextResponse(generate_latest(REGISTRY))
+
+    routes = [Route(f"/{door.name}", endpoint(door, ready, budget, largest_body), methods=["POST"]) for door in doors]
+    return Starlette(routes=[*routes, Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", shown)])
+
+
+def endpoint(door: Door, ready: Callable[[], bool], budget: Budget, largest_body: int) -> Callable[[Request], Awaitable[Response]]:
+    """What answers requests to a door, counted and timed."""
+
+    async def answer(request: Request) -> Answer:
+        if not ready():
+            raise KafkaUnavailable(f"The collector is starting: the catalogue is not read yet. {UNSENT}")
+        with ExitStack() as held:
+            body = await read(request, largest_body, budget, held)
+            return await door.accept(body, lambda: held.pop_all().close, datetime.now(UTC))
+
+    async def respond(request: Request) -> Response:
+        begun = time.perf_counter()
+        try:
+            response = Response(encode(await answer(request)), media_type=JSON)
+        except FreshetError as error:
+            response = refuse(error)
+        metrics.requests.labels(door.name, response.status_code).inc()
+        metrics.seconds.labels(door.name).observe(time.perf_counter() - begun)
+        return response
+
+    return respond
+
+
+async def read(request: Request, largest: int, budget: Budget, held: ExitStack) -> bytes:
+    """The body, counted against the budget as it arrives; ``held`` gives that back.
+
+    Raises:
+        TooLarge: the body is, or says that it will be, over ``largest`` bytes.
+        Overloaded: the budget is spent.
+    """
+    body = bytearray()
+    declared = request.headers.get("content-length", "0")
+    expected = int(declared) if declared.isdecimal() else 0
+    try:
+        async for part in request.stream():
+            expected = max(expected, len(body) + len(part))
+            if expected > largest:
+                raise TooLarge(f"The body is over {largest} bytes: send the list in parts.")
+            budget.take(len(part))
+            held.callback(budget.give, len(part))
+            body += part
+    except ClientDisconnect:
+        raise BadInput("The body ended early.") from None
+    return bytes(body)
+
+
+def refuse(error: FreshetError) -> Response:
+    """The answer to a request that was not accepted: 400, 413, 422, or 503 with Retry-After."""
+    if isinstance(error, BadInput):
+        status = 413 if isinstance(error, TooLarge) else 400 if isinstance(error, NotJson) else 422
+        return Response(encode(Refusal(error.reason, error.field, error.index)), status, media_type=JSON)
+    if isinstance(error, Unavailable):
+        return Response(encode(Refusal(str(error))), 503, RETRY_AFTER, JSON)
+    raise error

@@ -1,0 +1,71 @@
+"""From a request's body to messages: all of them, or one sentence about the first that is wrong."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Generic, TypeVar
+
+import msgspec
+
+from services.collector.events import Event, Line
+from shared.errors import BadInput
+
+M = TypeVar("M", Event, Line)
+
+AGAIN = "Nothing was sent: correct it and send the whole request again."
+
+_SENTENCE = re.compile(r"(?P<what>.*?)(?: - at `\$(?:\[(?P<index>\d+)\])?(?P<path>.*)`)?$", re.DOTALL)
+_NAMED = re.compile(r"(?P<kind>unknown|missing required) field `(?P<name>.*?)`", re.DOTALL)
+
+
+class NotJson(BadInput):
+    """The body is no JSON at all."""
+
+
+class Parser(Generic[M]):
+    """Reads bodies of one kind of message: an object, a list of objects, or objects one after another (NDJSON)."""
+
+    def __init__(self, kind: type[M]) -> None:
+        self._one: msgspec.json.Decoder[M] = msgspec.json.Decoder(kind)
+        self._list: msgspec.json.Decoder[list[M]] = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
+        self._fields = tuple(field.encode_name for field in msgspec.structs.fields(kind))
+
+    def parse(self, body: bytes) -> Sequence[M]:
+        """The messages of a body, in order; which of the three forms it has is seen from its first character.
+
+        Raises:
+            NotJson: it is not JSON, or empty.
+            BadInput: a message is not as its contract says; names the index in the list, and the field.
+        """
+        start = body.lstrip()[:1]
+        if not start:
+            raise NotJson("The body is empty: send one JSON object, a list of them, or one a line (NDJSON).")
+        try:
+            return self._list.decode(body) if start == b"[" else self._one.decode_lines(body)
+        except msgspec.ValidationError as error:
+            raise self._explain(str(error), alone=start == b"{" and _is_alone(body)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise NotJson(f"The body is not JSON in UTF-8 ({error}). {AGAIN}") from None
+
+    def _explain(self, message: str, *, alone: bool) -> BadInput:
+        found = _SENTENCE.match(message)
+        assert found, "the pattern matches any text"
+        what, path = found["what"], (found["path"] or "").removeprefix(".")
+        if named := _NAMED.search(what):
+            path = f"{path}.{named['name']}".removeprefix(".")
+            what += self._suggestion(named["name"]) if named["kind"] == "unknown" else ""
+        index = None if alone or found["index"] is None else int(found["index"])
+        return BadInput(f"{what}. {AGAIN}", field=path, index=index)
+
+    def _suggestion(self, name: str) -> str:
+        near = get_close_matches(name, self._fields, n=1)
+        return f"; did you mean `{near[0]}`?" if near else f"; there is {', '.join(self._fields)}"
+
+
+def _is_alone(body: bytes) -> bool:
+    """Whether the body is a single object, where an index would say nothing."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
