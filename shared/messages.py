@@ -171,6 +171,8 @@ class WindowPlan(Message, frozen=True, kw_only=True, omit_defaults=True):
     planned_at: float = 0.0
     without: bool = False
     """Skipped by a restore that left this window out."""
+    restarts: str = ""
+    """The bundle whose checkpoint learning went back to (a restore); empty: it goes on from the window before."""
 
 
 class BundleAnnouncement(Message, frozen=True, kw_only=True, omit_defaults=True):
