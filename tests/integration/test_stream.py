@@ -1,0 +1,107 @@
+"""The edge to Faust on a real broker: whole batches, starts that lose nothing, commits with their metadata."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+
+from shared.kafka import producer
+from shared.settings import Settings
+from shared.stream import App, Start
+
+pytestmark = pytest.mark.engines
+TOPIC = "behaviour"
+
+
+class Reader:
+    """An app that notes all that it reads."""
+
+    def __init__(self, settings: Settings, group: str) -> None:
+        self.app = App(group, settings, instance="reader", session=6.0)
+        self.polls: list[list[ConsumerRecord]] = []
+        self.starts: dict[TopicPartition, Start] = {}
+        self.app.began = self.starts.update
+
+        @self.app.agent(self.app.source(TOPIC))
+        async def read(stream: object) -> None:
+            async for records in self.app.batches(stream):
+                self.polls.append(records)
+
+    def values(self) -> list[bytes]:
+        return [record.value for poll in self.polls for record in poll]
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.values()) < count:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def reading(settings: Settings, group: str) -> AsyncIterator[Reader]:
+    reader = Reader(settings, group)
+    await reader.app.start()
+    try:
+        yield reader
+    finally:
+        await reader.app.stop()
+
+
+async def send(settings: Settings, values: range) -> None:
+    async with producer(settings) as client:
+        for value in values:
+            await client.send(TOPIC, b"%d" % value, partition=value % settings.partitions)
+
+
+async def test_a_new_group_reads_everything_in_batches_of_one_partition(fresh_settings: Settings) -> None:
+    await send(fresh_settings, range(1000))
+    async with reading(fresh_settings, "fresh") as reader:
+        await reader.until(1000)
+        assert sorted(map(int, reader.values())) == list(range(1000))
+        assert len(reader.polls) < 100
+        assert all(len({record.partition for record in poll}) == 1 for poll in reader.polls)
+        assert reader.app.reading
+
+
+async def test_a_restart_begins_at_the_commit_and_finds_its_metadata(fresh_settings: Settings) -> None:
+    await send(fresh_settings, range(8))
+    async with reading(fresh_settings, "again") as reader:
+        await reader.until(8)
+        assert await reader.app.commit_offsets({(TOPIC, 1): (1, "from here")})
+    async with reading(fresh_settings, "again") as reader:
+        await reader.until(7)
+        assert sorted(map(int, reader.values())) == [0, 2, 3, 4, 5, 6, 7]
+        assert reader.starts[TopicPartition(TOPIC, 1)] == Start(1, "from here")
+        assert reader.starts[TopicPartition(TOPIC, 0)] == Start(0, "")
+
+
+async def test_a_service_may_choose_where_it_begins(fresh_settings: Settings) -> None:
+    await send(fresh_settings, range(8))
+    reader = Reader(fresh_settings, "chosen")
+
+    async def second(partitions: object) -> dict[TopicPartition, Start]:
+        return {tp: Start(1) for tp in partitions}
+
+    reader.app.start_offsets = second
+    await reader.app.start()
+    try:
+        await reader.until(4)
+        await asyncio.sleep(0.2)
+        assert sorted(map(int, reader.values())) == [4, 5, 6, 7]
+    finally:
+        await reader.app.stop()
+
+
+async def test_a_record_is_read_within_a_fraction_of_a_second(fresh_settings: Settings) -> None:
+    async with reading(fresh_settings, "soon") as reader:
+        await send(fresh_settings, range(16))
+        await reader.until(16)
+        loop, delays = asyncio.get_running_loop(), []
+        async with producer(fresh_settings, linger_ms=0) as client:
+            for count in range(17, 37):
+                await client.send_and_wait(TOPIC, b"x", partition=count % 2)
+                sent = loop.time()
+                await reader.until(count)
+                delays.append(loop.time() - sent)
+        assert sorted(delays)[10] < 0.1
