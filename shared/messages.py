@@ -149,6 +149,8 @@ class Example(Message, frozen=True, kw_only=True, omit_defaults=True):
     impression: Impression
     outcomes: tuple[Outcome, ...] = ()
     corrects: Origin | None = None
+    position: int = 0
+    """Position, as shown, of the impression's first item: 0 in a list, the one item's in a correction."""
 
 
 class WindowPlan(Message, frozen=True, kw_only=True, omit_defaults=True):
