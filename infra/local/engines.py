@@ -147,14 +147,9 @@ def seaweed(home: Path, port: int) -> Engine:
     switches = ("-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0")
     command = (str(Path(sys.executable).with_name("weed")), "-logtostderr=true", "mini", f"-dir={home}")
     address = ("-ip=127.0.0.1", "-ip.bind=127.0.0.1")
-    return Engine(
-        "seaweed",
-        home,
-        ports,
-        (*command, *address, *listen, *switches),
-        lambda _: probes.s3(port, CREDENTIALS),
-        environment=CREDENTIALS,
-    )
+    argv = (*command, *address, *listen, *switches)
+    endpoint = f"http://127.0.0.1:{port}"
+    return Engine("seaweed", home, ports, argv, lambda _: probes.s3(endpoint, CREDENTIALS), environment=CREDENTIALS)
 
 
 def _java() -> tuple[str, ...]:

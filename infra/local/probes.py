@@ -21,15 +21,15 @@ def valkey(port: int, pid: int, host: str = "127.0.0.1") -> bool:
     return b"\nloading:0" in info and (pid == 0 or b"\nprocess_id:%d\r" % pid in info)
 
 
-def s3(port: int, credentials: Mapping[str, str], bucket: str = "freshet") -> bool:
-    """Whether an object can be written there; creates the bucket where it is missing."""
+def s3(endpoint: str, credentials: Mapping[str, str] | None, bucket: str = "ready") -> bool:
+    """Whether an object can be written there; creates the bucket that the question is asked with."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client = s3_client(f"http://127.0.0.1:{port}", credentials)
+    client = s3_client(endpoint, credentials)
     try:
         if bucket not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
             client.create_bucket(Bucket=bucket)
-        client.put_object(Bucket=bucket, Key=".ready", Body=b"")
+        client.put_object(Bucket=bucket, Key="ready", Body=b"")
     except (BotoCoreError, ClientError):
         return False
     finally:
@@ -37,14 +37,15 @@ def s3(port: int, credentials: Mapping[str, str], bucket: str = "freshet") -> bo
     return True
 
 
-def s3_client(endpoint: str, credentials: Mapping[str, str]) -> Any:
-    """A client that answers within a second or gives up, for questions of readiness."""
+def s3_client(endpoint: str, credentials: Mapping[str, str] | None, region: str = "us-east-1") -> Any:
+    """A client that answers within seconds or gives up, for questions of readiness; no ``credentials`` means the environment's."""
     import boto3
     from botocore.config import Config
 
-    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-    session = boto3.session.Session(credentials["AWS_ACCESS_KEY_ID"], credentials["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
-    return session.client("s3", endpoint_url=endpoint, config=config)
+    config = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+    given = credentials or {}
+    session = boto3.session.Session(given.get("AWS_ACCESS_KEY_ID"), given.get("AWS_SECRET_ACCESS_KEY"), region_name=region)
+    return session.client("s3", endpoint_url=endpoint or None, config=config)
 
 
 def _ask(host: str, port: int, request: bytes, size: int, until: bytes = b"") -> bytes:

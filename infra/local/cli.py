@@ -1,0 +1,116 @@
+"""``freshet``: the operators' command line."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from infra.local import prepare, status
+from infra.local.progress import Steps, console
+from infra.local.settings import StackSettings
+from infra.local.stack import Stack
+from shared.errors import BadSettings, FreshetError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Keeps a shop's models fresh.")
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """An error that we raise on purpose is one sentence, not a traceback."""
+    try:
+        yield
+    except FreshetError as error:
+        console.print(f"[red]{error}[/red]", soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _stack(steps: Steps | None = None) -> Stack:
+    return Stack(StackSettings.read().resolved(), step=steps or Steps())
+
+
+@contextmanager
+def stopping_on_interrupt(stack: Stack) -> Iterator[None]:
+    """Ctrl-C, SIGTERM or an error stop all in order; a second Ctrl-C changes nothing."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except BaseException as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stack.stop()
+        if isinstance(error, KeyboardInterrupt):
+            console.print("stopped")
+            raise typer.Exit(130) from None
+        raise
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@app.command()
+def up() -> None:
+    """Start the engines and the services, and leave them running."""
+    stack = _stack()
+    with plainly():
+        stack.check()
+        with stopping_on_interrupt(stack):
+            stack.start_engines()
+            stack.start_services()
+        console.print(status.table(stack, status.now()))
+
+
+@app.command()
+def down() -> None:
+    """Stop all in order; data stays."""
+    with plainly():
+        console.print("stopped" if _stack().stop() else "nothing was running")
+
+
+@app.command("status")
+def show_status() -> None:
+    """What runs: state, process id, memory, port, readiness."""
+    with plainly():
+        stack = _stack()
+        if not stack.states():
+            console.print("nothing runs: `freshet up` starts the stack")
+            raise typer.Exit(3)
+        console.print(status.table(stack, status.now()))
+
+
+@app.command()
+def topics() -> None:
+    """Create the topics that are missing, and check the others."""
+    with plainly():
+        made = prepare.topics(StackSettings.read().resolved())
+        console.print(f"created: {', '.join(made)}" if made else "all topics stand as the table says")
+
+
+@app.command()
+def keys() -> None:
+    """Make the pair of keys that signs and verifies bundles, unless it is there."""
+    with plainly():
+        settings = StackSettings.read()
+        made = prepare.keys(settings)
+        console.print(f"{'made' if made else 'kept'}: {', '.join(map(str, settings.keys))}")
+
+
+@app.command()
+def logs(name: Annotated[str, typer.Argument(help="an engine or a service")], follow: bool = False) -> None:
+    """The log of one program."""
+    with plainly():
+        log = StackSettings.read().state / "logs" / f"{name}.log"
+        if not log.exists():
+            known = ", ".join(sorted(path.stem for path in log.parent.glob("*.log"))) or "none: nothing was started yet"
+            raise BadSettings(f"there is no log of {name!r}; there is {known}")
+        sys.stdout.flush()
+        os.execvp("tail", ["tail", "-n", "100", *(["-f"] if follow else []), str(log)])
+
+
+if __name__ == "__main__":
+    app()
