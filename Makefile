@@ -1,0 +1,18 @@
+# make demo    the whole loop on a real shop's data, from a clean clone
+# make test    lint, types, import rules and every test
+# make up | status | down    keep the stack running
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down status test lint faults bench
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+.venv/.installed: requirements.lock pyproject.toml infra/local/installer.lock infra/local/install.sh
+	@infra/local/install.sh
+
+demo up down status: .venv/.installed
+	@.venv/bin/freshet $@
+
+test lint faults bench: .venv/.installed
+	@.venv/bin/python -m tests $@
