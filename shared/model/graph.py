@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, helper
 
 from shared.messages import Inputs
-from shared.model.sides import candidate_weights
+from shared.model.dense import candidate_weights
 
 OPSET = 18
 IR_VERSION = 9

@@ -5,74 +5,65 @@ vectors' squares (so that half the square of the total vector sum completes the 
 each, so that a change to one row refreshes one row, and a candidate's side is three gathers.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.messages import Inputs
+from shared.model.dense import Dense
+from shared.model.tables import Rows, Table
 
 F4 = NDArray[np.float32]
+I4 = NDArray[np.int32]
 
-FIELDS = ("user", "hour", "weekday", "profile", "item", "category", "brand")
-"""The first layer's input begins with these vectors, in this order."""
-
+FIELDS = ("item", "category", "brand")
 CHUNK = 4_096
 """Rows that are built at once: about a millisecond of work."""
 
 
-def field_weights(weights: Mapping[str, F4], field: str, dim: int) -> F4:
-    """The first layer's weights for one field, as (dim, hidden[0])."""
-    start = FIELDS.index(field) * dim
-    return np.ascontiguousarray(weights["layers.0.weight"][:, start : start + dim].T)
+class Sides:
+    """The item side of every row of three tables, and which category, brand and text an item has."""
+
+    def __init__(self, rows: dict[str, F4], attributes: I4) -> None:
+        self.rows = rows
+        """By table: (capacity, S)."""
+        self.attributes = attributes
+        """(capacity, 3) rows of an item's category, brand and text."""
+
+    @classmethod
+    def build(cls, tables: dict[str, Table], attributes: I4, texts: F4, dense: Dense) -> "Sides":
+        """All sides for these weights, a chunk at a time so that a thread that builds lets the others run."""
+        width = dense.user_weights.shape[1] + dense.dim + 1
+        sides = cls({name: np.zeros((tables[name].capacity, width), np.float32) for name in FIELDS}, attributes)
+        for name in FIELDS:
+            for start in range(0, tables[name].rows, CHUNK):
+                rows = np.arange(start, min(start + CHUNK, tables[name].rows))
+                sides.rows[name][rows] = field_side(name, tables[name].values[rows], texts[attributes[rows, 2]], dense)
+        return sides
+
+    def items(self, rows: Rows) -> F4:
+        """The whole item side of these items. (n,) → (n, S)."""
+        attributes = self.attributes[rows]
+        out: F4 = self.rows["item"][rows]
+        out += self.rows["category"][attributes[:, 0]]
+        out += self.rows["brand"][attributes[:, 1]]
+        return out
 
 
-def user_weights(weights: Mapping[str, F4], dim: int, inputs: Inputs) -> F4:
-    """The first layer's weights for user, hour, weekday, profile and the user's dense features, as (4·dim + U, hidden[0])."""
-    layer, dense = weights["layers.0.weight"], len(FIELDS) * dim
-    columns = [layer[:, : 4 * dim], layer[:, dense : dense + len(inputs.user)]]
-    return np.ascontiguousarray(np.concatenate(columns, axis=1).T)
-
-
-def candidate_weights(weights: Mapping[str, F4], dim: int, inputs: Inputs) -> F4:
-    """What the candidate's own features and the cosine add to a side, as (C + 1, S)."""
-    layer = weights["layers.0.weight"]
-    own = layer[:, len(FIELDS) * dim + len(inputs.user) :].T  # (C + 1, hidden)
-    columns = np.zeros((own.shape[0], own.shape[1] + dim + 1), np.float32)
-    columns[:, : own.shape[1]] = own
-    columns[-1, -1] = weights["cosine_weight"][0]
-    return columns
-
-
-def side(vectors: F4, linear: F4, hidden: F4, out: F4) -> None:
-    """Write the sides of single fields.
+def field_side(name: str, values: F4, texts: F4, dense: Dense) -> F4:
+    """One field's share of the item side.
 
     Args:
-        vectors: (k, dim) the field's vectors.
-        linear: (k,) their linear terms.
-        hidden: (dim, hidden[0]) the first layer's weights for the field.
-        out: (k, S) where to write.
+        name: ``item``, ``category`` or ``brand``.
+        values: (k, dim + 1) the rows' vectors and linear weights.
+        texts: (k, text_dim) the items' texts; of no meaning to the other fields.
+        dense: the weights.
+
+    Returns:
+        (k, S).
     """
-    width, dim = hidden.shape[1], vectors.shape[1]
-    np.matmul(vectors, hidden, out=out[:, :width])
-    out[:, width : width + dim] = vectors
-    out[:, -1] = linear - 0.5 * np.einsum("kd,kd->k", vectors, vectors)
-
-
-@dataclass(frozen=True, slots=True)
-class Normaliser:
-    """Makes dense features comparable: x → clip((slog1p(x) − mean)·scale, ±5), slog1p(x) = sign(x)·log1p(|x|), and NaN → 0."""
-
-    mean: F4
-    scale: F4
-
-    def __call__(self, values: F4) -> F4:
-        """The same shape, (…, features)."""
-        out = np.log1p(np.abs(values))
-        np.copysign(out, values, out=out)
-        out -= self.mean
-        out *= self.scale
-        np.clip(out, -5, 5, out=out)
-        np.copyto(out, 0, where=np.isnan(out))
-        return out
+    vectors, linear = values[:, :-1], values[:, -1]
+    if name == "item":
+        vectors = vectors + texts @ dense.weights["text_projection"].T + dense.weights["text_projection_bias"]
+        linear = linear + texts @ dense.weights["text_linear"]
+    hidden = vectors @ dense.fields[name]
+    squares = np.einsum("kd,kd->k", vectors, vectors)
+    return np.concatenate([hidden, vectors, (linear - 0.5 * squares)[:, None]], axis=1)

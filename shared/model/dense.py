@@ -1,0 +1,113 @@
+"""The dense weights as serving uses them: cut by side once a bundle, and the user side they make once a request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.bundles.files import dense_shapes
+from shared.bundles.manifest import Manifest
+from shared.errors import BundleRefused
+from shared.messages import Inputs
+
+F4 = NDArray[np.float32]
+
+FIELDS = ("user", "hour", "weekday", "profile", "item", "category", "brand")
+"""The first layer's input begins with these vectors, in this order."""
+
+
+class Dense:
+    """One version of the dense part."""
+
+    def __init__(self, weights: Mapping[str, F4], inputs: Inputs, dim: int) -> None:
+        """Cut the weights (all of :func:`shared.bundles.files.dense_shapes`) by who needs them."""
+        self.weights, self.inputs, self.dim = weights, inputs, dim
+        users = len(inputs.user)
+        self.user = Normaliser(weights["mean"][:users], weights["scale"][:users])
+        self.candidate = Normaliser(weights["mean"][users:], weights["scale"][users:])
+        self.fields = {name: _field_weights(weights, name, dim) for name in ("item", "category", "brand")}
+        """(dim, hidden[0]) the first layer's weights for each field of the item side."""
+        self.user_weights = _user_weights(weights, dim, inputs)
+
+    @classmethod
+    def checked(cls, weights: Mapping[str, F4], manifest: Manifest) -> "Dense":
+        """The dense part of a bundle.
+
+        Raises:
+            BundleRefused: ``shapes`` for a missing weight or another shape, ``non_finite`` for values that are not numbers.
+        """
+        shapes = dense_shapes(manifest.inputs, len(manifest.labels), manifest.dim, manifest.hidden, manifest.text_dim)
+        for name, shape in shapes.items():
+            found = weights.get(name)
+            if found is None or found.shape != shape or found.dtype != np.float32:
+                described = "missing" if found is None else f"{found.dtype} {found.shape}"
+                raise BundleRefused("shapes", f"the dense weight {name} is {described}, it should be float32 {shape}")
+            if not np.isfinite(found).all():
+                raise BundleRefused("non_finite", f"the dense weight {name} holds values that are not finite numbers")
+        return cls(weights, manifest.inputs, manifest.dim)
+
+    def user_side(self, rows: F4, profile: F4, normalised: F4) -> F4:
+        """What a request brings to every candidate.
+
+        Args:
+            rows: (3, dim + 1) the values of user, hour and weekday.
+            profile: (text_dim,) of length 1, or zeros.
+            normalised: (U,) the user's dense features.
+
+        Returns:
+            (1, S): see ``sides.py``.
+        """
+        weights, dim = self.weights, self.dim
+        width = self.user_weights.shape[1]
+        vectors = np.empty((4, dim), np.float32)
+        vectors[:3] = rows[:, :dim]
+        np.matmul(weights["profile_projection"], profile, out=vectors[3])
+        vectors[3] += weights["profile_projection_bias"]
+        side = np.empty((1, width + dim + 1), np.float32)
+        np.matmul(np.concatenate([vectors.ravel(), normalised]), self.user_weights, out=side[0, :width])
+        side[0, :width] += weights["layers.0.bias"]
+        np.sum(vectors, axis=0, out=side[0, width:-1])
+        flat = vectors.ravel()
+        side[0, -1] = weights["bias"][0] + rows[:, dim].sum() - 0.5 * (flat @ flat)
+        return side
+
+
+@dataclass(frozen=True, slots=True)
+class Normaliser:
+    """Makes dense features comparable: x → clip((slog1p(x) − mean)·scale, ±5), slog1p(x) = sign(x)·log1p(|x|), and NaN → 0."""
+
+    mean: F4
+    scale: F4
+
+    def __call__(self, values: F4) -> F4:
+        """The same shape, (…, features)."""
+        out = np.log1p(np.abs(values))
+        np.copysign(out, values, out=out)
+        out -= self.mean
+        out *= self.scale
+        np.clip(out, -5, 5, out=out)
+        np.copyto(out, 0, where=np.isnan(out))
+        return out
+
+
+def candidate_weights(weights: Mapping[str, F4], dim: int, inputs: Inputs) -> F4:
+    """What the candidate's own features and the cosine add to a side, as (C + 1, S)."""
+    layer = weights["layers.0.weight"]
+    own = layer[:, len(FIELDS) * dim + len(inputs.user) :].T  # (C + 1, hidden)
+    columns = np.zeros((own.shape[0], own.shape[1] + dim + 1), np.float32)
+    columns[:, : own.shape[1]] = own
+    columns[-1, -1] = weights["cosine_weight"][0]
+    return columns
+
+
+def _field_weights(weights: Mapping[str, F4], field: str, dim: int) -> F4:
+    start = FIELDS.index(field) * dim
+    return np.ascontiguousarray(weights["layers.0.weight"][:, start : start + dim].T)
+
+
+def _user_weights(weights: Mapping[str, F4], dim: int, inputs: Inputs) -> F4:
+    """Of user, hour, weekday, profile and the user's dense features, as (4·dim + U, hidden[0])."""
+    layer, dense = weights["layers.0.weight"], len(FIELDS) * dim
+    columns = [layer[:, : 4 * dim], layer[:, dense : dense + len(inputs.user)]]
+    return np.ascontiguousarray(np.concatenate(columns, axis=1).T)

@@ -1,0 +1,151 @@
+"""A bundle as it is served: numpy tables, both sides, and the graph in ONNX Runtime. No torch, no feast, no onnx.
+
+One thread owns a scorer. :meth:`Scorer.score` never waits, and a :class:`shared.model.update.Update` is applied between two
+scores, so that every answer is exactly one bundle's.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from shared.bundles.files import weights_sha256
+from shared.bundles.manifest import Manifest
+from shared.errors import BundleRefused
+from shared.keys import keys
+from shared.model.dense import Dense
+from shared.model.sides import Sides
+from shared.model.tables import Rows, Table
+from shared.model.texts import Texts
+
+F4 = NDArray[np.float32]
+U8 = NDArray[np.uint64]
+
+HOURS = keys(str(hour) for hour in range(24))
+WEEKDAYS = keys(str(day) for day in range(7))
+
+
+class Features(Protocol):
+    """The dense features of one request, columns in the order of the bundle's inputs."""
+
+    user: F4
+    """(U,)."""
+    candidate: F4
+    """(n, C)."""
+    history: U8
+    """(h,) keys of the items that the user deals with most."""
+    history_weights: F4
+    """(h,) their decayed counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """One version of a model."""
+
+    manifest: Manifest
+    tables: dict[str, Table]
+    texts: Texts
+    dense: Dense
+    sides: Sides
+    session: ort.InferenceSession
+
+    def score(self, features: Features, items: U8, user: int, time: float, log_odds: F4 | None = None) -> F4:
+        """The probability of each label for each candidate.
+
+        Args:
+            features: of the request, assembled for this bundle's inputs.
+            items: (n,) the candidates' keys.
+            user: the user's key.
+            time: of the impression, seconds since 1970 UTC.
+            log_odds: (n,) added to the logit; none where the candidates were not sampled.
+
+        Returns:
+            (n, L): one column a label, the first ranks.
+        """
+        rows = self.tables["item"].find(items)
+        profile = self.profile(features)
+        candidate = self.candidate(self.dense.candidate(features.candidate), rows, profile)
+        return self.run("scores", self.user_side(features, user, time, profile), self.sides.items(rows), candidate, log_odds)
+
+    def sha256(self) -> str:
+        """The hash of all weights, as the manifest gives it."""
+        used = {name: (table.keys[: table.rows], table.values[: table.rows]) for name, table in self.tables.items()}
+        return weights_sha256(used, self.dense.weights)
+
+    def profile(self, features: Features) -> F4:
+        """The user's profile: the mean text of their history by weight, of length 1; zeros where there is none. (text_dim,)."""
+        if not len(features.history):
+            return np.zeros(self.manifest.text_dim, np.float32)
+        texts = self.texts.vectors[self.sides.attributes[self.tables["item"].find(features.history), 2]]
+        mean: F4 = features.history_weights @ texts
+        length = np.sqrt(mean @ mean)
+        return mean / length if length > 0 else mean
+
+    def user_side(self, features: Features, user: int, time: float, profile: F4) -> F4:
+        """What user, moment and profile bring to every candidate. (1, S)."""
+        hour, weekday = hour_and_weekday(time)
+        tables = self.tables
+        rows = np.stack(
+            [
+                tables["user"].values[tables["user"].find_one(user)],
+                tables["hour"].values[tables["hour"].find_one(int(HOURS[hour]))],
+                tables["weekday"].values[tables["weekday"].find_one(int(WEEKDAYS[weekday]))],
+            ]
+        )
+        return self.dense.user_side(rows, profile, self.dense.user(features.user))
+
+    def candidate(self, normalised: F4, rows: Rows, profile: F4) -> F4:
+        """A candidate's own columns of the first layer: (n, C) and the cosine of its text and the profile. (n, C + 1)."""
+        columns = np.empty((len(rows), normalised.shape[1] + 1), np.float32)
+        columns[:, :-1] = normalised
+        np.matmul(self.texts.vectors[self.sides.attributes[rows, 2]], profile, out=columns[:, -1])
+        return columns
+
+    def run(self, output: str, user: F4, items: F4, candidate: F4, log_odds: F4 | None) -> F4:
+        """The graph's ``logits`` or ``scores`` for both sides. (n, L)."""
+        offsets = np.zeros((len(items), 1), np.float32) if log_odds is None else log_odds.reshape(-1, 1)
+        feed = {"user": user, "items": items, "candidate": candidate, "log_odds": offsets}
+        answer: F4 = self.session.run([output], feed)[0]
+        return answer
+
+
+def hour_and_weekday(time: float) -> tuple[int, int]:
+    """The hour of the day and the day of the week (Monday is 0) in UTC."""
+    return int(time // 3_600) % 24, (int(time // 86_400) + 3) % 7  # 1970 began on a Thursday
+
+
+def session(graph: bytes) -> ort.InferenceSession:
+    """The graph on one thread that never spins: requests share the processor with everything else.
+
+    Raises:
+        BundleRefused: ``corrupt``: the runtime cannot read it.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime raises classes of its own for each way in which bytes are no graph
+        raise BundleRefused("corrupt", f"the graph cannot be loaded: {error}") from None
+
+
+def check_graph(graph: ort.InferenceSession, dense: Dense, labels: int) -> None:
+    """See that the graph takes what the sides make, and gives finite numbers.
+
+    Raises:
+        BundleRefused: ``shapes`` or ``non_finite``.
+    """
+    side, own = dense.user_weights.shape[1] + dense.dim + 1, len(dense.inputs.candidate) + 1
+    wanted: dict[str, list[Any]] = {"user": [1, side], "items": ["n", side], "candidate": ["n", own], "log_odds": ["n", 1]}
+    found = {one.name: one.shape for one in graph.get_inputs()}
+    if found != wanted:
+        raise BundleRefused("shapes", f"the graph takes {found}, this bundle's weights make {wanted}")
+    probe = {name: np.ones([2 if size == "n" else size for size in shape], np.float32) for name, shape in wanted.items()}
+    scores = graph.run(["scores"], probe)[0]
+    if scores.shape != (2, labels):
+        raise BundleRefused("shapes", f"the graph gives {scores.shape[1:]} scores for {labels} labels")
+    if not np.isfinite(scores).all():
+        raise BundleRefused("non_finite", "the graph gives scores that are not finite numbers")
