@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import msgspec
-from prometheus_client.exposition import generate_latest
-from prometheus_client.registry import REGISTRY
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -47,7 +47,7 @@ def build(doors: Sequence[Door], ready: Callable[[], bool], budget: Budget, larg
         return PlainTextResponse("ready\n") if ready() else PlainTextResponse("starting\n", 503)
 
     async def shown(_: Request) -> Response:
-        return PlainTextResponse(generate_latest(REGISTRY))
+        return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     routes = [Route(f"/{door.name}", endpoint(door, ready, budget, largest_body), methods=["POST"]) for door in doors]
     return Starlette(routes=[*routes, Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", shown)])

@@ -43,29 +43,19 @@ class Parser(Generic[M]):
         try:
             return self._list.decode(body) if start == b"[" else self._one.decode_lines(body)
         except msgspec.ValidationError as error:
-            raise self._explain(str(error), alone=start == b"{" and _is_alone(body)) from None
+            raise self._explain(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NotJson(f"The body is not JSON in UTF-8 ({error}). {AGAIN}") from None
 
-    def _explain(self, message: str, *, alone: bool) -> BadInput:
+    def _explain(self, message: str) -> BadInput:
         found = _SENTENCE.match(message)
         assert found, "the pattern matches any text"
         what, path = found["what"], (found["path"] or "").removeprefix(".")
         if named := _NAMED.search(what):
             path = f"{path}.{named['name']}".removeprefix(".")
             what += self._suggestion(named["name"]) if named["kind"] == "unknown" else ""
-        index = None if alone or found["index"] is None else int(found["index"])
-        return BadInput(f"{what}. {AGAIN}", field=path, index=index)
+        return BadInput(f"{what}. {AGAIN}", field=path, index=int(found["index"] or 0))
 
     def _suggestion(self, name: str) -> str:
         near = get_close_matches(name, self._fields, n=1)
-        return f"; did you mean `{near[0]}`?" if near else f"; there is {', '.join(self._fields)}"
-
-
-def _is_alone(body: bytes) -> bool:
-    """Whether the body is a single object, where an index would say nothing."""
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except msgspec.DecodeError:
-        return False
-    return True
+        return f" (did you mean `{near[0]}`?)" if near else f" (there is {', '.join(self._fields)})"
