@@ -94,6 +94,8 @@ class Shopper:
             first_time=self.span.first,
             last_time=self.span.last,
             items=items,
+            households=self.settings.shopper_households,
+            seed=self.settings.shopper_seed,
         )
         self.lines.write(played)
         self.logger.info("play_ended", play=self.name, seconds=round(ended - started, 1), event_time_end=self.span.last)

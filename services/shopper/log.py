@@ -78,6 +78,8 @@ class Played(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_time: float = 0.0
     """Event time of the first and the last basket: a later play goes on from here."""
     items: int = 0
+    households: int = 0
+    seed: int = 0
 
 
 Line = TypeVar("Line", bound=msgspec.Struct)

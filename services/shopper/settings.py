@@ -18,7 +18,7 @@ class ShopperSettings(Settings):
     ranking: str = "http://127.0.0.1:18081"
     shopper_port: int = Field(18085, ge=0, le=65535)
     """Of its own ``/metrics``; 0 takes a free one."""
-    shopper_log: Path = Path(".freshet/shopper")
+    shopper_log: Path = Path(".state/shopper")
     """Folder of the append-only log that the report reads."""
     shopper_households: int = Field(200, ge=1)
     """How many of the shop's 2,469 households are played; fewer make event time run faster at the same rate."""
