@@ -79,8 +79,8 @@ def show_status() -> None:
         stack = _stack()
         if not stack.states():
             console.print("nothing runs: `freshet up` starts the stack")
-            raise typer.Exit(3)
-        console.print(status.table(stack, status.now()))
+        else:
+            console.print(status.table(stack, status.now()))
 
 
 @app.command()

@@ -42,6 +42,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 message.max.bytes=8388608
+log.index.size.max.bytes=1048576
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 """

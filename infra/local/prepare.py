@@ -17,6 +17,8 @@ from shared.bundles.signing import write_keys
 from shared.errors import BadSettings, StorageUnavailable, StoreUnavailable, Unavailable
 from shared.kafka import ensure_topics
 
+REGISTRY_MARK = ROOT / ".state" / "feast" / "applied"
+"""Beside the registry that ``feature_repo/feature_store.yaml`` names: what was applied to it."""
 ROOM = 1 << 30
 """Bytes that must be free before anything is started."""
 
@@ -72,27 +74,28 @@ def bucket(settings: StackSettings) -> bool:
 
 
 def features(settings: StackSettings, data: Path) -> bool:
-    """``feast apply``, unless the store holds these very declarations already; whether it ran.
+    """``feast apply``, unless the store and Feast's registry both hold these very declarations; whether it ran.
 
     Raises:
         StoreUnavailable: Valkey did not answer.
         Unavailable: Feast refused; says where its words are.
     """
-    mark, wanted, registry = f"applied:{settings.project}", declarations(), registry_path(data)
+    mark, wanted = f"applied:{settings.project}", f"{declarations()} {history(data)}"
     try:
-        with redis.Redis.from_url(settings.redis, socket_timeout=5) as store:
-            if registry.exists() and store.get(mark) == wanted.encode():
+        with redis.Redis.from_url(settings.redis, socket_timeout=5, decode_responses=True) as store:
+            if store.get(mark) == wanted and REGISTRY_MARK.exists() and REGISTRY_MARK.read_text() == wanted:
                 return False
-            _apply(settings, registry)
+            _apply(settings, data)
             store.set(mark, wanted)
+            REGISTRY_MARK.write_text(wanted)
     except redis.RedisError as error:
         raise StoreUnavailable(f"{settings.redis} does not answer ({error}): is FRESHET_REDIS right?") from error
     return True
 
 
-def registry_path(data: Path) -> Path:
-    """Where Feast keeps what was applied: beside the data that it describes."""
-    return data / "feast" / "registry.db"
+def history(data: Path) -> Path:
+    """Where the features service appends its history, which Feast's offline store reads."""
+    return data / "history"
 
 
 def declarations() -> str:
@@ -103,12 +106,18 @@ def declarations() -> str:
     return digest.hexdigest()
 
 
-def _apply(settings: StackSettings, registry: Path) -> None:
-    registry.parent.mkdir(parents=True, exist_ok=True)
+def _apply(settings: StackSettings, data: Path) -> None:
     log = settings.state / "logs" / "feast.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (log.parent, REGISTRY_MARK.parent, history(data)):
+        folder.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).with_name("feast")), "-c", str(ROOT / "feature_repo"), "apply"]
-    environment = {**os.environ, **settings.environment(), "FRESHET_REGISTRY": str(registry), "FEAST_USAGE": "False"}
+    environment = {**os.environ, **settings.environment(), "FRESHET_FEATURES_HISTORY": str(history(data)), "FEAST_USAGE": "False"}
     with log.open("wb") as output:  # a process of its own: Feast takes 660 MB and 10 s to import
-        if subprocess.run(command, env=environment, cwd=registry.parent, stdout=output, stderr=output).returncode:
-            raise Unavailable(f"feast apply failed: see {log}")
+        if subprocess.run(command, env=environment, stdout=output, stderr=output).returncode:
+            raise Unavailable(f"feast apply failed: {last_line(log)} (see {log})")
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log; empty where there is none."""
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1][:500] if lines else ""

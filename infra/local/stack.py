@@ -1,5 +1,6 @@
 """The whole stack: what is started after what, and stopped before what."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -40,6 +41,22 @@ class Stack:
         self.manager = Supervisor(settings.state, settings.socket)
         self.services = services(settings)
 
+    @property
+    def owns_engines(self) -> bool:
+        """Whether all engines are the stack's own, so that their data may be dropped and copied."""
+        return not any(self.settings.external(engine) for engine in ("kafka", "redis", "s3"))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of every process of this stack."""
+        return {**os.environ, **self.settings.environment(), "FRESHET_FEATURES_HISTORY": str(prepare.history(self.data))}
+
+    def folder(self, name: str) -> Path:
+        """The working folder of a program, where its relative paths lie."""
+        folder = self.data / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def check(self) -> None:
         """Make sure that the stack can start.
 
@@ -48,8 +65,8 @@ class Stack:
         """
         if self.manager.running():
             raise BadSettings("the stack runs already: `freshet status` shows it, `freshet down` stops it")
-        self.data.mkdir(parents=True, exist_ok=True)
-        prepare.require_room(self.data)
+        self.settings.state.mkdir(parents=True, exist_ok=True)
+        prepare.require_room(self.settings.state)
         local = local_engines(self.settings, self.data)
         require_free({port: engine.name for engine in local for port in engine.ports})
         require_free({service.port: service.name for service in self.services})
@@ -113,13 +130,8 @@ class Stack:
             engine.home.mkdir(parents=True, exist_ok=True)
             engine.prepare()
         kept = [Program(engine.name, engine.command, engine.home) for engine in local]
-        kept += [service.program(self._folder(service.name)) for service in self.services]
-        self.manager.launch(kept, self.settings.environment() | {"FRESHET_REGISTRY": str(prepare.registry_path(self.data))})
-
-    def _folder(self, name: str) -> Path:
-        folder = self.data / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        kept += [service.program(self.folder(service.name)) for service in self.services]
+        self.manager.launch(kept, self.variables)
 
     def _prepare(self) -> None:
         with self.step("topics and bucket"):
@@ -136,7 +148,7 @@ class Stack:
             for name, answers in list(left.items()):
                 state = states[name]
                 if state.state in ENDED or pids.setdefault(name, state.pid) not in (0, state.pid):
-                    raise Unavailable(f"{name} ended while starting: {last_line(state.log)} (see {state.log})")
+                    raise Unavailable(f"{name} ended while starting: {prepare.last_line(state.log)} (see {state.log})")
                 pids[name] = state.pid
                 if state.pid and answers(state.pid):
                     del left[name]
@@ -151,12 +163,6 @@ def _answers(engine: Engine) -> Callable[[int], bool]:
 
 def _ready(service: Service) -> Callable[[int], bool]:
     return lambda _: service.ready()
-
-
-def last_line(log: Path) -> str:
-    """The last line of a log; empty where there is none."""
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1][:500] if lines else ""
 
 
 def end_leftovers(state: Path, wait_s: float = 10.0) -> bool:

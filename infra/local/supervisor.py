@@ -85,7 +85,7 @@ class Supervisor:
             return False
 
     def launch(self, programs: list[Program], environment: Mapping[str, str], wait_s: float = 15.0) -> None:
-        """Start the manager, which starts none of the programs yet; they inherit ``environment``.
+        """Start the manager, which starts none of the programs yet; ``environment`` is all that they inherit.
 
         Raises:
             Unavailable: it does not answer.
@@ -96,7 +96,7 @@ class Supervisor:
         configuration = self.state / "supervisord.conf"
         configuration.write_text(render(programs, self.state, self.socket))
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
-        subprocess.run(command, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, env=dict(environment), check=True, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + wait_s
         while not self.running():
             if time.monotonic() > deadline:
