@@ -110,8 +110,7 @@ class Table:
             and new.shape == change.new_keys.shape
             and change.new_keys.dtype == np.uint64
             and all(_distinct_rows(one, self.capacity) for one in (rows, new))
-            and len(np.unique(change.new_keys)) == len(new)
-            and UNKNOWN not in change.new_keys
+            and len(np.unique(owned := change.new_keys[change.new_keys != UNKNOWN])) == len(owned)
         )
         if not fits:
             raise BundleRefused("shapes", f"the rows of table {name} do not fit its {self.capacity} rows of {self.dim + 1} values")
@@ -126,7 +125,8 @@ class Table:
             gone = former[(former != UNKNOWN) & ~np.isin(former, change.new_keys)]
             self._map.assign(gone, np.zeros(len(gone), np.intp))
             self.keys[new] = change.new_keys
-            self._map.assign(change.new_keys, new)
+            owned = change.new_keys != UNKNOWN  # a row that was taken back belongs to nobody
+            self._map.assign(change.new_keys[owned], new[owned])
             self.rows = max(self.rows, int(new.max()) + 1)
             if self._map.crowded:
                 self._write_anew()
