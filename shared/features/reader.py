@@ -1,0 +1,111 @@
+"""Reads a user's and the candidates' rows in one round trip, or says quickly that the store is away."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared.errors import StoreUnavailable
+from shared.features.plans import Plans, UnknownPlan
+from shared.features.rows import Rows
+from shared.keys import keys
+from shared.settings import Settings
+
+TIMEOUT = 0.02
+"""Seconds that a request waits for the store."""
+
+
+class Breaker:
+    """Stops asking after ``failures`` failures in a row, and tries again after ``pause`` seconds."""
+
+    def __init__(self, failures: int = 5, pause: float = 1.0) -> None:
+        self.failures, self.pause = failures, pause
+        self._failed, self._until = 0, 0.0
+
+    def is_open(self, now: float) -> bool:
+        """Whether nobody should ask at this moment (monotonic seconds)."""
+        return self._failed >= self.failures and now < self._until
+
+    def succeeded(self) -> None:
+        """The store answered."""
+        self._failed = 0
+
+    def failed(self, now: float) -> None:
+        """The store did not answer."""
+        self._failed += 1
+        self._until = now + self.pause
+
+
+class FeatureReader:
+    """One process's way to the rows; see :meth:`connect`."""
+
+    def __init__(
+        self, client: Any, plans: Plans, project: str, *, timeout: float = TIMEOUT, breaker: Breaker | None = None
+    ) -> None:
+        self._client, self.plans, self._project, self._timeout = client, plans, project, timeout
+        self._breaker = breaker or Breaker()
+
+    @classmethod
+    async def connect(cls, settings: Settings) -> Self:
+        """Connect, and load the plans that ``feast apply`` left in the store.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+            BadSettings: nothing was applied yet.
+        """
+        client = Redis.from_url(settings.redis)
+        try:
+            return cls(client, await Plans.load(client, settings.project), settings.project)
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Valkey at {settings.redis} does not answer: {error}") from error
+
+    async def read(self, user_id: str, item_ids: Sequence[str], *, catalogue: bool = False) -> Rows:
+        """The rows of a user and n items, in one MGET; ``catalogue`` asks for the items' lines of the catalogue too.
+
+        Raises:
+            StoreUnavailable: no answer within 20 ms, or none expected because the last ones failed.
+        """
+        plans, n = self.plans, len(item_ids)
+        wanted = [plans.user.plan.key(user_id), *plans.item.plan.keys(item_ids)]
+        if catalogue:
+            wanted += plans.catalogue.plan.keys(item_ids)
+        values = await self._get(wanted)
+        try:
+            return self._rows(values, item_ids, n, catalogue)
+        except UnknownPlan:
+            self.plans = await Plans.load(self._client, self._project)
+            return self._rows(values, item_ids, n, catalogue)
+
+    def empty(self, item_ids: Sequence[str]) -> Rows:
+        """What is assumed while the store is away: defaults for a user and these items."""
+        rows = self._rows([None] * (1 + 2 * len(item_ids)), item_ids, len(item_ids), True)
+        return Rows(rows.user, rows.items, rows.item_keys, rows.catalogue, degraded=True)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.aclose()
+
+    def _rows(self, values: Sequence[bytes | None], item_ids: Sequence[str], n: int, catalogue: bool) -> Rows:
+        plans = self.plans
+        return Rows(
+            user=plans.user.words(values[:1]),
+            items=plans.item.words(values[1 : n + 1]),
+            item_keys=keys(item_ids) if n else np.zeros(0, np.uint64),
+            catalogue=plans.catalogue.words(values[n + 1 :]) if catalogue else None,
+        )
+
+    async def _get(self, wanted: list[bytes]) -> list[bytes | None]:
+        if self._breaker.is_open(time.monotonic()):
+            raise StoreUnavailable("Valkey did not answer just now; it is asked again in a second")
+        try:
+            async with asyncio.timeout(self._timeout):
+                values: list[bytes | None] = await self._client.mget(wanted)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._breaker.failed(time.monotonic())
+            raise StoreUnavailable(f"Valkey did not answer: {error!r}") from error
+        self._breaker.succeeded()
+        return values
