@@ -32,6 +32,11 @@ class LearningSettings(msgspec.Struct, frozen=True):
     dropout: float = 0.1
     clip: float = 1.0
     correction_clip: float = 4.0
+    """The most of a negative's paid loss that a correction takes back."""
+    admission: dict[str, int] = msgspec.field(default_factory=dict)
+    """Sightings before an id gets a row, by table; 1 where absent."""
+    expiry: float = 180 * 86_400.0
+    """Seconds of event time after which an id that was not seen gives its row back."""
     seed: int = 7
 
 

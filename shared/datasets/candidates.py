@@ -73,7 +73,7 @@ class Pool:
         np.subtract.at(self.sold, products[self._tail : tail], 1)
         self._head, self._tail = head, tail
         self.weights = np.sqrt(self.sold)
-        self._mean = float(self.weights.sum()) / max(np.count_nonzero(self.sold), 1)
+        self._mean = float(self.weights.sum()) / max(int(np.count_nonzero(self.sold)), 1)
 
     def log_odds(self, products: NDArray[np.int64]) -> NDArray[np.float64]:
         """What the sampling ∝ √sales adds to a product's log-odds of being the bought one, against a uniform draw."""

@@ -1,0 +1,78 @@
+"""What the learner knows of the shop's items: category, brand and text vector, from the catalogue files that the plans name."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.bundles.files import Catalogue
+from shared.keys import key
+from shared.messages import Item
+
+U8 = NDArray[np.uint64]
+I4 = NDArray[np.int32]
+F2 = NDArray[np.float16]
+
+
+def text_hash(text: str) -> str:
+    """What a text's vector is cached by: SHA-256 of its UTF-8 bytes, hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def build(items: Iterable[Item], vectors: Mapping[str, F2], text_dim: int) -> Catalogue:
+    """The catalogue file of these items; of two lines of one item the later counts. Equal texts share one vector.
+
+    Args:
+        items: lines of the catalogue in their order.
+        vectors: by text, unit length, float16 (text_dim,). An item whose text has none here goes without.
+        text_dim: T.
+    """
+    newest = {item.item_id: item for item in items}
+    texts = {text: i for i, text in enumerate(dict.fromkeys(i.title for i in newest.values() if i.title in vectors))}
+    return Catalogue(
+        keys=np.array([key(item.item_id) for item in newest.values()], np.uint64),
+        ids=tuple(newest),
+        attributes=np.array([(key(i.category or ""), key(i.brand or "")) for i in newest.values()], np.uint64).reshape(-1, 2),
+        text=np.array([texts.get(item.title, -1) for item in newest.values()], np.int32),
+        vectors=np.stack([vectors[text] for text in texts]) if texts else np.zeros((0, text_dim), np.float16),
+    )
+
+
+class Assortment:
+    """Every item of the catalogues added so far; of two lines of one item the later counts.
+
+    Args:
+        text_dim: T.
+    """
+
+    def __init__(self, text_dim: int) -> None:
+        self._place: dict[int, int] = {}
+        self._attributes = np.zeros((1, 2), np.uint64)  # line 0: an item that no catalogue names
+        self._text = np.zeros(1, np.int32)
+        self._vectors = np.zeros((1, text_dim), np.float16)  # row 0: no text
+        self.texts = 1
+        """Text rows in use, row 0 included."""
+
+    def add(self, catalogue: Catalogue) -> None:
+        """Take in a catalogue file. Text rows count on over all catalogues, in the order in which they are added."""
+        first = len(self._attributes)
+        self._place.update(zip(catalogue.keys.tolist(), range(first, first + len(catalogue.keys)), strict=True))
+        self._attributes = np.concatenate([self._attributes, catalogue.attributes])
+        self._text = np.concatenate([self._text, np.where(catalogue.text < 0, 0, catalogue.text + self.texts).astype(np.int32)])
+        self._vectors = np.concatenate([self._vectors, catalogue.vectors])
+        self.texts += len(catalogue.vectors)
+
+    def __contains__(self, item: int) -> bool:
+        return item in self._place
+
+    def describe(self, items: U8) -> tuple[U8, U8, I4]:
+        """Category keys, brand keys and text rows of items by key; zeros for one that no catalogue names. Each (n,)."""
+        unique, inverse = np.unique(items, return_inverse=True)
+        lines = np.array([self._place.get(item, 0) for item in unique.tolist()], np.int64)[inverse]
+        return self._attributes[lines, 0], self._attributes[lines, 1], self._text[lines]
+
+    def vectors(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Text vectors of text rows. Shape (n, T)."""
+        vectors: NDArray[np.float32] = self._vectors[rows].astype(np.float32)
+        return vectors

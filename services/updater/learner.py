@@ -1,0 +1,169 @@
+"""The model with all that it needs to go on learning: predict, learn, and everything a checkpoint must hold."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from services.updater.adoption import Adoption
+from services.updater.batches import Batch
+from services.updater.catalogue import Assortment
+from services.updater.model import Ranker
+from services.updater.normaliser import Moments
+from services.updater.optimiser import Optimiser, loss
+from services.updater.rows import Arrays
+from services.updater.tables import Tables
+from shared.bundles.files import weights_sha256
+from shared.messages import Inputs
+from shared.model.sides import Normaliser
+from shared.tasks import Task
+
+F4 = NDArray[np.float32]
+PREDICTED = 4_096
+"""Rows scored at once."""
+
+
+class Learner:
+    """A task's model. The same batches in the same order make the same weights, bit for bit.
+
+    Args:
+        task: what is learned, and how.
+        inputs: the dense features by name.
+        assortment: what is known of the items; it grows by the catalogues that the plans name.
+        device: see :func:`services.updater.device.choose`.
+    """
+
+    def __init__(self, task: Task, inputs: Inputs, assortment: Assortment, device: torch.device) -> None:
+        self.task, self.inputs, self.assortment, self.device = task, inputs, assortment, device
+        self.frozen: tuple[str, ...] = ()
+        torch.manual_seed(task.learning.seed)
+        shape, labels = task.model, len(task.labels)
+        columns = len(inputs.user) + len(inputs.candidate)
+        self.model = Ranker(columns, labels, shape.dim, shape.hidden, shape.text_dim, task.learning.dropout).to(device)
+        self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, device, task.learning.admission)
+        self.moments = Moments.of(columns)
+        self.optimiser = Optimiser(self.model, self.tables, task.learning)
+        self.swept = -np.inf  # event time up to which rows were expired
+
+    def freeze(self, parts: tuple[str, ...]) -> None:
+        """From now on these parts do not move; see ``ModelSettings.frozen``. ``normaliser`` may be among them."""
+        self.frozen = parts
+        self.optimiser.freeze(parts)
+
+    def start_at(self, rate: float) -> None:
+        """Begin at this share of positives: the bias is its log-odds."""
+        with torch.no_grad():
+            self.model.bias.fill_(float(np.log(rate / (1 - rate))))
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> F4:
+        """Probabilities as serving would give them; nothing is learned. Shape (n, L)."""
+        self.model.eval()
+        rows = torch.from_numpy(self.tables.find(batch.keys)).to(self.device)
+        columns = self._columns(batch, self.moments.normaliser())
+        parts = [
+            torch.sigmoid(self.model(self.tables.values[rows[span]], *(column[span] for column in columns)))
+            for span in spans(len(batch), PREDICTED)
+        ]
+        return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, len(self.task.labels)), np.float32)
+
+    def learn(self, batch: Batch, window: int) -> None:
+        """One pass over a window's batch, in its order. The window's number fixes what dropout leaves out."""
+        if not len(batch):
+            return
+        torch.manual_seed(self.task.learning.seed << 32 | window)
+        self._measure(batch)
+        self._expire(batch)
+        rows = self.tables.admit(batch.keys, batch.time[batch.list], batch.text)
+        columns = self._columns(batch, self.moments.normaliser())
+        targets = [torch.from_numpy(target).to(self.device) for target in (batch.labels, batch.late, batch.counted)]
+        self.model.train()
+        for span in spans(len(batch), self.task.learning.batch):
+            self._step(rows[span], [column[span] for column in columns], [target[span] for target in targets])
+
+    def dense(self) -> dict[str, F4]:
+        """The dense weights by name, the normaliser's included. Views: copy what must not move."""
+        weights: dict[str, F4] = {name: weight.detach().cpu().numpy() for name, weight in self.model.named_parameters()}
+        normaliser = self.moments.normaliser()
+        return weights | {"mean": normaliser.mean, "scale": normaliser.scale}
+
+    def trainable(self) -> tuple[str, ...]:
+        """Names of what moves: tables and dense weights."""
+        dense = [name for name, weight in self.model.named_parameters() if weight.requires_grad]
+        normaliser = [] if "normaliser" in self.frozen else ["mean", "scale"]
+        return tuple(name for name in self.tables.maps if name not in self.frozen) + tuple(dense + normaliser)
+
+    def weights_sha256(self) -> str:
+        """The hash that full bundles, deltas and checkpoints of these weights agree on."""
+        return weights_sha256(self.tables.weights(), self.dense())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that a checkpoint needs for :meth:`load` to go on bit for bit."""
+        parts: dict[str, Arrays] = {
+            "tables": self.tables.state(),
+            "dense": {name: weight.detach().cpu().numpy().copy() for name, weight in self.model.named_parameters()},
+            "optimiser": self.optimiser.state(),
+            "moments": self.moments.state(),
+            "learner": {"swept": np.array(self.swept), "inputs": np.frombuffer(msgspec.json.encode(self.inputs), np.uint8)},
+        }
+        return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    def load(self, state: dict[str, NDArray[Any]]) -> None:
+        """Become what :meth:`state` gave. Features are matched by name: one that the state lacks starts at weight zero."""
+        parts: dict[str, Arrays] = {}
+        for name, array in state.items():
+            part, rest = name.split("/", 1)
+            parts.setdefault(part, {})[rest] = array
+        before = msgspec.json.decode(parts["learner"]["inputs"].tobytes(), type=Inputs)
+        if before != self.inputs:
+            parts = Adoption(before, self.inputs, self.task.model.dim).of(parts)
+        self.tables.load(parts["tables"])
+        with torch.no_grad():
+            for name, weight in self.model.named_parameters():
+                weight.copy_(torch.from_numpy(parts["dense"][name].copy()))
+        self.optimiser.load(parts["optimiser"])
+        self.moments = Moments.load(parts["moments"])
+        self.swept = float(parts["learner"]["swept"])
+
+    def _measure(self, batch: Batch) -> None:
+        if "normaliser" in self.frozen:
+            return
+        lists = ~batch.kinds  # a correction's values were measured with its list
+        width = len(self.inputs.user)
+        self.moments.update(slice(0, width), batch.user_features[lists])
+        self.moments.update(slice(width, None), batch.candidate_features[lists[batch.list]])
+
+    def _expire(self, batch: Batch) -> None:
+        """Once in a day of event time, rows unseen for longer than ``expiry`` are given back."""
+        now = float(batch.time.max())
+        if now - self.swept >= 86_400:
+            self.swept = now
+            self.tables.expire(now - self.task.learning.expiry)
+
+    def _columns(self, batch: Batch, normaliser: Normaliser) -> tuple[Tensor, ...]:
+        """What the module reads beside table rows: text, profile, dense features and log-odds."""
+        features = np.concatenate([batch.user_features[batch.list], batch.candidate_features], axis=1)
+        text = self.assortment.vectors(batch.text)
+        arrays = (text, batch.profiles[batch.profile[batch.list]], normaliser(features), batch.log_odds)
+        return tuple(torch.tensor(array, device=self.device) for array in arrays)
+
+    def _step(self, rows: NDArray[np.int64], columns: list[Tensor], targets: list[Tensor]) -> None:
+        unique, inverse = np.unique(rows, return_inverse=True)
+        where = torch.from_numpy(unique).to(self.device)
+        leaf = self.tables.values[where].requires_grad_()
+        gathered = leaf[torch.from_numpy(inverse.reshape(rows.shape)).to(self.device)]
+        learning = self.task.learning
+        labels, late, counted = targets
+        torch.autograd.backward(
+            loss(self.model(gathered, *columns), labels, late, counted, learning.batch, learning.correction_clip)
+        )
+        self.optimiser.step(leaf, where, len(rows))
+        self.tables.touched[unique[~self.optimiser.fixed[where, 0].cpu().numpy()]] = True
+
+
+def spans(count: int, size: int) -> list[slice]:
+    """The slices that cut ``count`` rows into batches."""
+    return [slice(start, start + size) for start in range(0, count, size)]

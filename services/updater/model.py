@@ -1,0 +1,73 @@
+"""The ranking model as a torch module: field vectors, their pairwise products, and a small network over them.
+
+The formula and the weights' names are those of ``shared/model/README.md``; serving computes the same in ONNX Runtime.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shared.bundles.files import TABLES
+
+USER, ITEM, CATEGORY, BRAND, HOUR, WEEKDAY = range(len(TABLES))
+
+
+class Ranker(nn.Module):
+    """Logits of n shown items, one column a label.
+
+    Args:
+        dense: U + C, normalised features of the user and the candidate.
+        labels: L, heads.
+        dim: D, width of a field's vector.
+        hidden: widths of the layers.
+        text_dim: T, width of a text's vector.
+        dropout: share of hidden units dropped in training.
+    """
+
+    def __init__(self, dense: int, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.dim, self.dropout = dim, dropout
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.cosine_weight = nn.Parameter(torch.zeros(1))
+        self.text_linear = nn.Parameter(torch.zeros(text_dim))
+        bound = text_dim**-0.5
+        self.text_projection = nn.Parameter(torch.empty(dim, text_dim).uniform_(-bound, bound))
+        self.text_projection_bias = nn.Parameter(torch.zeros(dim))
+        self.profile_projection = nn.Parameter(torch.empty(dim, text_dim).uniform_(-bound, bound))
+        self.profile_projection_bias = nn.Parameter(torch.zeros(dim))
+        widths = (7 * dim + dense + 1, *hidden)
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in zip(widths, hidden, strict=False))
+        self.heads = nn.Linear(hidden[-1], labels)
+
+    def forward(self, rows: Tensor, text: Tensor, profile: Tensor, dense: Tensor, log_odds: Tensor) -> Tensor:
+        """Logits (n, L).
+
+        Args:
+            rows: (n, 6, D + 1) table rows in the order of TABLES: vectors, then linear weights.
+            text: (n, T) the items' text vectors, zeros where there is none.
+            profile: (n, T) unit mean of what the user deals with, zeros where there is none.
+            dense: (n, U + C) normalised.
+            log_odds: (n,) added to every logit.
+        """
+        vectors, linear = rows[..., : self.dim], rows[..., self.dim]
+        fields = torch.stack(
+            [
+                vectors[:, USER],
+                vectors[:, HOUR],
+                vectors[:, WEEKDAY],
+                functional.linear(profile, self.profile_projection, self.profile_projection_bias),
+                vectors[:, ITEM] + functional.linear(text, self.text_projection, self.text_projection_bias),
+                vectors[:, CATEGORY],
+                vectors[:, BRAND],
+            ],
+            dim=1,
+        )  # (n, 7, D)
+        total = fields.sum(1)
+        pairs = 0.5 * (total.square() - fields.square().sum(1)).sum(1)
+        cosine = (text * profile).sum(1)
+        hidden = torch.cat([fields.flatten(1), dense, cosine[:, None]], dim=1)
+        for layer in self.layers:
+            hidden = functional.dropout(functional.relu(layer(hidden)), self.dropout, self.training)
+        shared = self.bias + linear.sum(1) + text @ self.text_linear + self.cosine_weight * cosine + pairs + log_odds
+        logits: Tensor = shared[:, None] + self.heads(hidden)
+        return logits
