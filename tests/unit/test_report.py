@@ -23,8 +23,8 @@ def an_asked(number: int, **changes: object) -> Asked:
     moment = START + number / 10
     values: dict[str, object] = {
         "play": "p", "user_id": f"u{number % 7}", "time": moment * 100, "scheduled_wall": moment, "sent_wall": moment + 0.001,
-        "finished_wall": moment + 0.01, "status": "ok", "request_id": f"r{number}", "bundle": ONE if number > 50 else BASE, "size": 4,
-        "bought": number % 4, "position": 0, "sales": (4.0, 3.0, 2.0, 1.0), "ages": (1.0, 2.0, 3.0, 4.0),
+        "finished_wall": moment + 0.01, "status": "ok", "request_id": f"r{number}", "bundle": ONE if number > 50 else BASE,
+        "size": 4, "bought": number % 4, "position": 0, "sales": (4.0, 3.0, 2.0, 1.0), "ages": (1.0, 2.0, 3.0, 4.0),
     }  # fmt: skip
     return Asked(**(values | changes))  # type: ignore[arg-type]
 
@@ -32,8 +32,8 @@ def an_asked(number: int, **changes: object) -> Asked:
 def an_accepted(number: int, **changes: object) -> Accepted:
     moment = START + number / 10 + 3
     values: dict[str, object] = {
-        "play": "p", "event_id": f"e{number}", "user_id": f"u{number % 7}", "item_id": "i", "time": moment, "sent_wall": moment, "accepted_wall": moment,
-        "partition": number % 3, "offset": number, "request_id": f"r{number}",
+        "play": "p", "event_id": f"e{number}", "user_id": f"u{number % 7}", "item_id": "i", "time": moment,
+        "sent_wall": moment, "accepted_wall": moment, "partition": number % 3, "offset": number, "request_id": f"r{number}",
     }  # fmt: skip
     return Accepted(**(values | changes))  # type: ignore[arg-type]
 
