@@ -1,6 +1,6 @@
 """From the storage to a served model: fetched, signature and hashes verified, checked whole before anything of it is used."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -22,13 +22,13 @@ class BundleReader:
     ``missing``, ``corrupt``, ``forged``, ``inputs``, ``shapes``, ``non_finite``, ``gap``.
     """
 
-    def __init__(self, storage: Storage, key: Ed25519PublicKey, available: Inputs | None = None) -> None:
+    def __init__(self, storage: Storage, key: Ed25519PublicKey, available: Callable[[], Inputs] | None = None) -> None:
         """A reader.
 
         Args:
             storage: where the bundles lie.
             key: the only one whose signature counts.
-            available: the dense features that this service can make; ``None`` accepts any (reports, tools).
+            available: tells the dense features that this service can make; ``None`` accepts any (reports, tools).
         """
         self._storage, self._key, self._available = storage, key, available
 
@@ -83,7 +83,8 @@ class BundleReader:
         if self._available is None:
             return
         wanted = {*manifest.inputs.user, *manifest.inputs.candidate}
-        missing = sorted(wanted - {*self._available.user, *self._available.candidate})
+        available = self._available()
+        missing = sorted(wanted - {*available.user, *available.candidate})
         if missing:
             raise BundleRefused(
                 "inputs", f"{manifest.version} reads {', '.join(missing)}, which no plan has: is `feast apply` due?"

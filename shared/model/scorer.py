@@ -30,14 +30,21 @@ WEEKDAYS = keys(str(day) for day in range(7))
 class Features(Protocol):
     """The dense features of one request, columns in the order of the bundle's inputs."""
 
-    user: F4
-    """(U,)."""
-    candidate: F4
-    """(n, C)."""
-    history: U8
-    """(h,) keys of the items that the user deals with most."""
-    history_weights: F4
-    """(h,) their decayed counts."""
+    @property
+    def user(self) -> F4:
+        """(U,)."""
+
+    @property
+    def candidate(self) -> F4:
+        """(n, C)."""
+
+    @property
+    def history(self) -> U8:
+        """(h,) keys of the items that the user deals with most."""
+
+    @property
+    def history_weights(self) -> F4:
+        """(h,) their decayed counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,10 @@ class Scorer:
         Returns:
             (n, L): one column a label, the first ranks.
         """
-        rows = self.tables["item"].find(items)
+        return self.score_rows(features, self.tables["item"].find(items), user, time, log_odds)
+
+    def score_rows(self, features: Features, rows: Rows, user: int, time: float, log_odds: F4 | None = None) -> F4:
+        """As :meth:`score`, of candidates whose rows in the item table are known. (n, L)."""
         profile = self.profile(features)
         candidate = self.candidate(self.dense.candidate(features.candidate), rows, profile)
         return self.run("scores", self.user_side(features, user, time, profile), self.sides.items(rows), candidate, log_odds)
@@ -85,16 +95,13 @@ class Scorer:
 
     def user_side(self, features: Features, user: int, time: float, profile: F4) -> F4:
         """What user, moment and profile bring to every candidate. (1, S)."""
+        return self.dense.user_side(self.moment_rows(user, time), profile, self.dense.user(features.user))
+
+    def moment_rows(self, user: int, time: float) -> F4:
+        """The rows of user, hour and weekday. (3, dim + 1)."""
         hour, weekday = hour_and_weekday(time)
-        tables = self.tables
-        rows = np.stack(
-            [
-                tables["user"].values[tables["user"].find_one(user)],
-                tables["hour"].values[tables["hour"].find_one(int(HOURS[hour]))],
-                tables["weekday"].values[tables["weekday"].find_one(int(WEEKDAYS[weekday]))],
-            ]
-        )
-        return self.dense.user_side(rows, profile, self.dense.user(features.user))
+        found = (("user", user), ("hour", int(HOURS[hour])), ("weekday", int(WEEKDAYS[weekday])))
+        return np.stack([self.tables[name].values[self.tables[name].find_one(key)] for name, key in found])
 
     def candidate(self, normalised: F4, rows: Rows, profile: F4) -> F4:
         """A candidate's own columns of the first layer: (n, C) and the cosine of its text and the profile. (n, C + 1)."""

@@ -1,0 +1,116 @@
+"""The edges to Kafka: announcements come in, impressions go out. Ranking serves while Kafka is away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.errors import KafkaUnavailable
+from shared.kafka import check_topics, consumer, producer, started
+from shared.messages import BundleAnnouncement, Impression
+from shared.settings import Settings
+
+RETRY_SECONDS = 1.0
+
+_log = structlog.stdlib.get_logger().bind(service="ranking")
+_announcements = msgspec.json.Decoder(BundleAnnouncement)
+
+
+async def until_kafka_answers(attempt: Callable[[], Awaitable[None]]) -> None:
+    """Try until Kafka lets it."""
+    while True:
+        try:
+            return await attempt()
+        except KafkaUnavailable as error:
+            _log.warning("kafka_away", detail=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def check(settings: Settings) -> None:
+    """See that the topics are as the table says, once Kafka answers.
+
+    Raises:
+        TopicDiffers: one is not.
+    """
+    await until_kafka_answers(lambda: check_topics(settings, [BundleAnnouncement.topic, Impression.topic]))
+
+
+async def listen(settings: Settings, announce: Callable[[], None]) -> None:
+    """For ever: call ``announce`` for each bundle of the task that is announced from now on.
+
+    Raises:
+        KafkaUnavailable: no broker answered at the start; later ones are waited for.
+    """
+    client = await started(consumer(settings))
+    try:
+        only = TopicPartition(BundleAnnouncement.topic, 0)
+        client.assign([only])
+        await client.seek_to_end(only)
+        async for record in client:
+            if _is_for(settings.task, record.value):
+                announce()
+    except KafkaError as error:
+        raise KafkaUnavailable(f"Announcements cannot be read ({error!r})") from error
+    finally:
+        await client.stop()
+
+
+def _is_for(task: str, value: bytes) -> bool:
+    try:
+        return _announcements.decode(value).task == task
+    except msgspec.MsgspecError as error:
+        _log.error("announcement_undecodable", detail=str(error))
+        return True  # looking at the pointer once too often does no harm
+
+
+class ImpressionSender:
+    """Sends impressions through one live producer, and makes a new one when Kafka will not take records from the old."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+
+    async def connect(self) -> None:
+        """Start a producer.
+
+        Raises:
+            KafkaUnavailable: no broker answered.
+        """
+        self._producer = await started(producer(self._settings))
+
+    async def send(self, key: bytes, value: bytes) -> "asyncio.Future[object]":
+        """Hand a record over; the future is done once Kafka acknowledged it. Waits for a Kafka that is away.
+
+        Raises:
+            KafkaUnavailable: the producer refused it.
+        """
+        if self._producer is None:
+            await until_kafka_answers(self.connect)
+        assert self._producer is not None
+        current = self._producer
+        try:
+            sent: asyncio.Future[object] = await current.send(Impression.topic, value, key=key)
+        except KafkaError as error:
+            await self._drop(current)
+            raise KafkaUnavailable(f"Kafka did not take an impression ({error!r})") from error
+        sent.add_done_callback(lambda done: self._look(current, done))
+        return sent
+
+    async def stop(self) -> None:
+        """Let what was sent arrive, and close."""
+        if self._producer:
+            await self._producer.stop()
+
+    def _look(self, used: Any, done: "asyncio.Future[object]") -> None:
+        if not done.cancelled() and done.exception() is not None and used is self._producer:
+            self._producer = None
+            self._ending = asyncio.ensure_future(used.stop())
+
+    async def _drop(self, used: Any) -> None:
+        if used is self._producer:
+            self._producer = None
+        await used.stop()

@@ -1,0 +1,91 @@
+"""What runs beside the doors, from start to end."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from services.ranking import edges
+from services.ranking.doors import Doors
+from services.ranking.impressions import ImpressionLog
+from services.ranking.live import LiveModel
+from services.ranking.ranker import Ranker
+from services.ranking.settings import RankingSettings
+from services.ranking.store import FeatureStore
+from shared.bundles.reader import BundleReader
+from shared.bundles.signing import verify_key
+from shared.bundles.storage import Storage
+from shared.errors import StoreUnavailable
+from shared.tasks import task
+
+RETRY_SECONDS = 1.0
+
+
+class Parts:
+    """Everything that ranking is made of, wired by the settings."""
+
+    def __init__(self, settings: RankingSettings, doors: Doors) -> None:
+        self._settings, self._doors, self._task = settings, doors, task(settings.task)
+        self._key = verify_key(settings.verify_key)
+        self._sender = edges.ImpressionSender(settings)
+        self._impressions = ImpressionLog(self._sender.send, settings.ranking_impressions_buffer)
+        self._storage = Storage.connect(settings)
+        self._store: FeatureStore | None = None
+        self._log = structlog.stdlib.get_logger().bind(service="ranking")
+
+    async def run(self) -> None:
+        """For ever: connect, load the pointer's bundle, open the doors, follow.
+
+        Raises:
+            BadSettings: nothing was applied to the feature store, or a topic is not what the table says.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(edges.check(self._settings))
+            store = self._store = await self._connected_store()
+            reader = BundleReader(self._storage, self._key, lambda: store.inputs)
+            live = LiveModel(reader, store.reload, self._settings.ranking_poll_seconds)
+            self._doors.open(self._ranker(live, store), self._settings.ranking_concurrency, self._settings.ranking_body_bytes)
+            group.create_task(self._impressions.deliver())
+            group.create_task(edges.until_kafka_answers(lambda: edges.listen(self._settings, live.announce)))
+            await live.advance()
+            _freeze()
+            await live.follow()
+
+    async def stop(self) -> None:
+        """Let the impressions in flight arrive, and close."""
+        if not await self._impressions.drained(self._settings.ranking_drain_seconds):
+            self._log.error("impressions_lost", waiting=self._impressions.waiting)
+        closing: list[Coroutine[Any, Any, None]] = [self._sender.stop(), *([self._store.close()] if self._store else [])]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*closing), self._settings.ranking_drain_seconds)
+        self._storage.objects.close()
+
+    def _ranker(self, live: LiveModel, store: FeatureStore) -> Ranker:
+        settings = self._settings
+        return Ranker(
+            self._task,
+            live,
+            store,
+            self._impressions,
+            replay=settings.clock == "event",
+            retrieved=settings.ranking_retrieved,
+            wait_seconds=settings.ranking_impressions_seconds if settings.ranking_impressions_wait else None,
+        )
+
+    async def _connected_store(self) -> FeatureStore:
+        while True:
+            try:
+                return await FeatureStore.connect(self._settings, self._task.context)
+            except StoreUnavailable as error:
+                self._log.warning("store_away", detail=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+
+def _freeze() -> None:
+    """Keep the collector from walking what lives as long as the process: modules, tables, texts."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

@@ -1,0 +1,30 @@
+"""Ranking's own settings."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from shared.settings import Settings
+
+
+class RankingSettings(Settings):
+    """Where it listens, whom it trusts, and how much may wait."""
+
+    ranking_port: int = Field(18081, ge=1, le=65535)
+    verify_key: Path = Path(".state/keys/verify.pem")
+    """The Ed25519 public key (PEM) whose bundles are served; no other's are."""
+    ranking_concurrency: int = Field(64, ge=1)
+    """Requests in work at once; above it the answer is 503 with Retry-After."""
+    ranking_body_bytes: int = Field(1 << 20, ge=1 << 10)
+    """Of the largest request; a larger one is refused with 413."""
+    ranking_poll_seconds: float = Field(2.0, gt=0)
+    """How often the storage's pointers are looked at, announcements or not: a pin is obeyed within it."""
+    ranking_retrieved: int = Field(200, ge=1, le=1_000)
+    """Items that the full model ranks for a recommendation."""
+    ranking_impressions_buffer: int = Field(10_000, ge=1)
+    """Impressions that may wait for Kafka; further ones are dropped and counted."""
+    ranking_impressions_wait: bool = False
+    """Answer only after Kafka has the impression (503 if it has not within ``ranking_impressions_seconds``)."""
+    ranking_impressions_seconds: float = Field(2.0, gt=0)
+    ranking_drain_seconds: int = Field(10, ge=1)
+    """How long requests and impressions in flight may take after SIGTERM."""
