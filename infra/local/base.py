@@ -52,6 +52,11 @@ def make(stack: Stack) -> bool:
     return True
 
 
+def waiting(stack: Stack) -> frozenset[str]:
+    """The services that cannot be ready yet: ranking, until a first bundle is published."""
+    return frozenset({"ranking"} if Storage.connect(stack.settings).pointer("latest") is None else ())
+
+
 def stands(stack: Stack) -> bool:
     """Whether the kept base was made by this very code."""
     mark = folder(stack) / "made-by"

