@@ -37,6 +37,8 @@ async def serve(settings: CollectorSettings) -> None:
             access_log=False,
             log_config=None,
             lifespan="off",
+            proxy_headers=False,
+            server_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=settings.collector_drain_seconds,
         )

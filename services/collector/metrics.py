@@ -18,6 +18,9 @@ catalogue_items = Gauge("collector_catalogue_items", "Items whose category, bran
 producers_replaced = Counter("collector_producers_replaced_total", "Producers made anew because Kafka refused a record")
 
 
+_events_of = {action: events.labels(action) for action in (*sorted(ACTIONS), "other")}
+
+
 def count_event(action: str) -> None:
     """One more event that is safe."""
-    events.labels(action if action in ACTIONS else "other").inc()
+    _events_of[action if action in ACTIONS else "other"].inc()

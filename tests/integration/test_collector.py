@@ -13,9 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from shared.kafka import deliver, partition_for, producer
+from shared.kafka import deliver, partition_for, producer, started
 from shared.settings import Settings
+from shared.topics import table
 from tests.collector import Collector, collecting, read_all
 from tests.conftest import Engines
 
@@ -117,6 +120,28 @@ def test_actions_of_the_shops_own_do_not_multiply_the_metrics(collector: Collect
     assert _post(collector, "/events", [{**VIEW, "action": f"own-{n}"} for n in range(30)] + [VIEW]).status_code == 200
     assert collector.metric('collector_events_total{action="other"}') == 30
     assert collector.metric('collector_events_total{action="view"}') == 1
+
+
+def test_a_record_that_kafka_refuses_costs_one_503_and_a_new_producer(collector: Collector, fresh_settings: Settings) -> None:
+    async def limit(size: str) -> None:
+        admin = await started(AIOKafkaAdminClient(bootstrap_servers=fresh_settings.kafka))
+        configs = {**table(4)["behaviour"].configs(), "max.message.bytes": size}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "behaviour", configs)])
+        await admin.close()
+
+    asyncio.run(limit("300"))
+    refused = _post(collector, "/events", {**VIEW, "query": "x" * 1000})
+    assert refused.status_code == 503
+    assert "Kafka refused a record" in refused.json()["error"]
+    asyncio.run(limit(str(8 << 20)))
+    answers = [_post(collector, "/events", VIEW)]
+    while answers[-1].status_code == 503 and len(answers) < 100:
+        time.sleep(0.1)
+        answers.append(_post(collector, "/events", VIEW))
+    assert answers[-1].status_code == 200
+    assert collector.metric("collector_producers_replaced_total") == 1
+    assert collector.metric("collector_bytes_in_flight") == 0
+    assert len(_behaviour(fresh_settings)) == 1
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_0(collector: Collector, engines: Engines, fresh_settings: Settings) -> None:
