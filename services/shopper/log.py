@@ -7,7 +7,7 @@ Three files of one JSON object a line in one folder, only ever appended to: ``as
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import msgspec
 
@@ -111,18 +111,28 @@ class Log:
             file.close()
 
 
-def read(folder: Path, kind: type[Line], play: str | None = None) -> Iterator[Line]:
-    """The log's whole lines of one kind in the order written, of one play or of all; none where there is no file.
+class Tail(Generic[Line]):
+    """Reads one of the log's files on and on, while it is being written."""
 
-    A last line without its end is one that is being written: it is left for the next reading.
-    """
-    path = folder / FILES[kind]
-    if not path.exists():
-        return
-    decode = msgspec.json.Decoder(kind).decode
-    with path.open("rb") as file:
-        for raw in file:
-            if raw.endswith(b"\n"):
-                line = decode(raw)
-                if play is None or line.play == play:  # type: ignore[attr-defined]
-                    yield line
+    def __init__(self, folder: Path, kind: type[Line]) -> None:
+        self._path, self._at = folder / FILES[kind], 0
+        self._decode = msgspec.json.Decoder(kind).decode
+
+    def new(self) -> Iterator[Line]:
+        """The whole lines since the last call; none where there is no file. A line being written waits for the next call."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            for raw in file:
+                if not raw.endswith(b"\n"):
+                    break
+                self._at += len(raw)
+                yield self._decode(raw)
+
+
+def read(folder: Path, kind: type[Line], play: str | None = None) -> Iterator[Line]:
+    """The log's whole lines of one kind in the order written, of one play or of all."""
+    for line in Tail(folder, kind).new():
+        if play is None or line.play == play:  # type: ignore[attr-defined]
+            yield line

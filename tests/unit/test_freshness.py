@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from infra.local.report.freshness import first_seen, freshness, quantile
+from infra.local.report.freshness import Freshness, first_answers, first_seen, quantile
+from infra.local.report.freshness import freshness as from_answers
 from infra.local.report.ledger import base_of
 from services.shopper.log import Accepted, Asked
 from shared.bundles.manifest import Manifest
@@ -43,6 +44,10 @@ def an_outcome(partition: int, offset: int, accepted: float, request_id: str = "
         play="p", event_id=f"{partition}-{offset}", user_id="u", item_id="i", time=0.0, sent_wall=accepted, accepted_wall=accepted,
         partition=partition, offset=offset, request_id=request_id,
     )  # fmt: skip
+
+
+def freshness(accepted: list[Accepted], asked: list[Asked], manifests: dict[str, Manifest]) -> Freshness:
+    return from_answers(accepted, first_answers(asked), manifests)
 
 
 def test_an_outcome_is_fresh_with_the_first_answer_of_the_bundle_that_lists_it() -> None:

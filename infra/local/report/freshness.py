@@ -60,9 +60,15 @@ def learned(manifests: Mapping[str, Manifest], seen: Mapping[str, float]) -> tup
     return inside, late
 
 
-def freshness(accepted: Iterable[Accepted], asked: Iterable[Asked], manifests: Mapping[str, Manifest]) -> Freshness:
-    """Over every accepted outcome: an event that answers a ranking and has a receipt."""
-    inside, late = learned(manifests, first_seen(manifests, first_answers(asked)))
+def freshness(accepted: Iterable[Accepted], answers: Mapping[str, float], manifests: Mapping[str, Manifest]) -> Freshness:
+    """Over every accepted outcome: an event that answers a ranking and has a receipt.
+
+    Args:
+        accepted: what was reported.
+        answers: bundle → when it first answered; see :func:`first_answers`.
+        manifests: every bundle's.
+    """
+    inside, late = learned(manifests, first_seen(manifests, answers))
     every, examples, corrections = [], [], []
     for line in accepted:
         if not line.request_id or line.offset < 0:

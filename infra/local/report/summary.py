@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from infra.local.report.freshness import Freshness, freshness, quantile
+from infra.local.report.freshness import Freshness, first_answers, freshness, quantile
 from infra.local.report.kafka import Topics
 from infra.local.report.quality import Rows, measures, paired
 from infra.local.report.rows import alone
@@ -44,7 +44,7 @@ class Gathered:
 
     def freshness(self) -> Freshness:
         """Of every accepted outcome."""
-        return freshness(self.accepted, self.asked, self.manifests)
+        return freshness(self.accepted, first_answers(self.asked), self.manifests)
 
 
 def report(gathered: Gathered) -> dict[str, Any]:
