@@ -47,6 +47,9 @@ def windows(task: str) -> str:
 BEHAVIOUR_BY_ITEM = "behaviour-by-item"
 """Internal: what the features service repartitions by item."""
 
+CLOCK = "clock"
+"""Internal: empty records whose append times tell the brokers' clocks."""
+
 
 def table(partitions: int = 16) -> dict[str, Topic]:
     """Every topic of the system by name, with this many partitions for the keyed ones."""
@@ -55,6 +58,7 @@ def table(partitions: int = 16) -> dict[str, Topic]:
         Topic(BEHAVIOUR_BY_ITEM, partitions, "item_id"),
         Topic(messages.Item.topic, partitions, "item_id", cleanup="compact", retention_ms=-1),
         Topic(messages.Impression.topic, partitions, "user_id", append_time=True),
+        Topic(CLOCK, partitions, "", retention_ms=HOUR, append_time=True),
         Topic(messages.DeadLetter.topic, partitions, "", retention_ms=30 * DAY),
         *(Topic(examples(task), partitions, "user_id") for task in TASKS),
     ]

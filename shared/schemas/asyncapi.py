@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.schemas.structs import MESSAGES, components
-from shared.topics import BEHAVIOUR_BY_ITEM, Topic, table
+from shared.topics import BEHAVIOUR_BY_ITEM, CLOCK, Topic, table
 
 VERSION = "1.0.0"
 """Of the contracts: the second number grows with every field that is added."""
@@ -13,6 +13,7 @@ JSON_TOPICS = frozenset({"behaviour", "items", "dead-letters", "bundles"})
 FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "behaviour": (("collector",), ("features", "joiner")),
     BEHAVIOUR_BY_ITEM: (("features",), ("features",)),
+    CLOCK: (("joiner",), ("joiner",)),
     "items": (("collector",), ("collector", "features", "updater")),
     "impressions": (("ranking",), ("joiner",)),
     "examples": (("joiner",), ("updater",)),
