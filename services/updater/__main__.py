@@ -1,0 +1,120 @@
+"""The updater: learns from the task's examples, window by window, and publishes what it learned."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+import uvloop
+from structlog.stdlib import BoundLogger
+
+from services.updater import exported, recovery
+from services.updater.assembly import Beginning, Life, begin
+from services.updater.kafka_windows import Bridge, KafkaWindows, PlanLog
+from services.updater.loop import learn
+from services.updater.newcomers import Newcomers
+from services.updater.settings import UpdaterSettings
+from services.updater.texts import TextCache
+from shared import topics
+from shared.bundles.signing import signing_key
+from shared.bundles.storage import Storage
+from shared.dead_letters import DeadLetters
+from shared.errors import FreshetError, Unavailable
+from shared.kafka import check_topics, consumer, deliver, producer, started
+from shared.messages import BundleAnnouncement, Item
+from shared.tasks import task
+from shared.telemetry import Monitor, log
+
+
+async def main(settings: UpdaterSettings, logger: BoundLogger) -> None:
+    """One life: from the newest checkpoint to the signal that ends it."""
+    ready = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        monitor = Monitor(ready.is_set)
+        await monitor.start(settings.host, settings.updater_port)
+        stack.push_async_callback(monitor.stop)
+        read = (topics.examples(settings.task), topics.windows(settings.task), Item.topic, BundleAnnouncement.topic)
+        await check_topics(settings, read)
+        send, *readers = [await started(make(settings)) for make in (producer, consumer, consumer, consumer)]
+        for client in (send, *readers):
+            stack.push_async_callback(client.stop)
+        storage = Storage.connect(settings)
+        plans, beginning = await take_over(settings, storage, readers[0], send)
+        life = await asyncio.to_thread(
+            begin, settings, task(settings.task), storage, signing_key(settings.signing_key), beginning, Announcer(send), logger
+        )
+        newcomers = Newcomers(
+            readers[1], settings.partitions, life.student.batcher.assortment, TextCache(settings.texts, storage.objects), storage,
+            task(settings.task).model.text_dim, settings.encode_s, logger,
+        )  # fmt: skip
+        progress = beginning.checkpoint.progress
+        replay = plans.plans.after(progress.window)
+        windows = KafkaWindows(settings, plans, readers[2], DeadLetters(send, "updater"), replay, progress.offsets, newcomers.take)
+        await windows.start()
+        exported.epoch.set(plans.epoch)
+        logger.info("begins", epoch=plans.epoch, checkpoint=progress.version, replays=len(replay), serves=beginning.chain.version)
+        ready.set()
+        await run(life, windows, newcomers, settings, logger)
+
+
+async def take_over(settings: UpdaterSettings, storage: Storage, reader: Any, send: Any) -> tuple[PlanLog, Beginning]:
+    """Claim an epoch, and find where learning goes on."""
+    pointer = await asyncio.to_thread(recovery.pointed, storage)
+    checkpoint = await asyncio.to_thread(recovery.newest, storage, pointer)
+    plans = PlanLog(settings.task, reader, send, checkpoint.plans())
+    await plans.claim(pointer.epoch)
+    checkpoint, chain = await asyncio.to_thread(recovery.restored, storage, plans.plans, checkpoint, pointer)
+    planned = tuple(name for plan in plans.plans.after(checkpoint.progress.window) for name in plan.catalogues)
+    return plans, Beginning(checkpoint, chain, plans.epoch, planned)
+
+
+async def run(life: Life, windows: KafkaWindows, newcomers: Newcomers, settings: UpdaterSettings, logger: BoundLogger) -> None:
+    """Learn in a thread of its own until a signal or a failure; then publish what is left, with a checkpoint."""
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, windows.stop)
+    following = asyncio.create_task(newcomers.follow())
+    learning = asyncio.create_task(
+        asyncio.to_thread(learn, Bridge(windows, loop), life.student, life.prequential, life.releases, logger)
+    )
+    try:
+        await asyncio.wait({following, learning}, return_when=asyncio.FIRST_COMPLETED)
+        windows.stop()
+        await learning
+        await asyncio.to_thread(life.releases.finish, life.student.position, time.monotonic(), settings.stop_s)
+        logger.info("ends", window=life.student.position.window)
+    finally:
+        life.releases.close()
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+
+class Announcer:
+    """Announces bundles from the publishing thread; create it on the event loop."""
+
+    def __init__(self, send: Any) -> None:
+        self._send, self._loop = send, asyncio.get_running_loop()
+
+    def __call__(self, bundle: BundleAnnouncement) -> None:
+        """Send it, and wait until Kafka has it.
+
+        Raises:
+            KafkaUnavailable: not acknowledged in time.
+        """
+        sending = deliver(self._send, bundle.topic, msgspec.json.encode(bundle), partition=0)
+        asyncio.run_coroutine_threadsafe(sending, self._loop).result()
+
+
+if __name__ == "__main__":
+    settings = UpdaterSettings.read()
+    logger = log("updater", settings.log_level)
+    try:
+        uvloop.run(main(settings, logger))
+    except FreshetError as error:
+        logger.error("stopped", reason=str(error), error=type(error).__name__, again=isinstance(error, Unavailable))
+        sys.exit(1)

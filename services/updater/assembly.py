@@ -1,0 +1,111 @@
+"""Builds one life of the updater from a checkpoint: the learner, the frozen base beside it, the gate and the publisher."""
+
+from dataclasses import dataclass
+
+import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.stdlib import BoundLogger
+
+from services.updater import recovery
+from services.updater.admission import Admission
+from services.updater.batches import Batcher
+from services.updater.bundle import Chain, Composer
+from services.updater.catalogue import Assortment
+from services.updater.device import choose
+from services.updater.gate import Gate
+from services.updater.learner import Learner
+from services.updater.loop import Student
+from services.updater.prequential import Prequential
+from services.updater.published import Change, Published
+from services.updater.publisher import Announce, Publisher
+from services.updater.recovery import Checkpoint
+from services.updater.releases import Position, Releases
+from services.updater.schedule import Schedule
+from services.updater.settings import UpdaterSettings
+from shared.bundles.files import Catalogue, decode_catalogue
+from shared.bundles.manifest import File
+from shared.bundles.storage import Storage
+from shared.errors import BundleRefused
+from shared.messages import Inputs
+from shared.tasks import Task
+
+
+@dataclass(frozen=True)
+class Life:
+    """What the loop works with."""
+
+    student: Student
+    prequential: Prequential
+    releases: Releases
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a life begins, as :mod:`services.updater.recovery` and the plans' topic say."""
+
+    checkpoint: Checkpoint
+    chain: Chain
+    """What readers hold."""
+    epoch: int
+    planned: tuple[str, ...]
+    """Catalogue files that the plans to replay name."""
+
+
+def begin(
+    settings: UpdaterSettings, task: Task, storage: Storage, key: Ed25519PrivateKey, beginning: Beginning, announce: Announce,
+    log: BoundLogger,
+) -> Life:  # fmt: skip
+    """Everything in the state that the checkpoint describes; the pointer now carries this life's epoch.
+
+    Raises:
+        Fenced: a newer updater took over meanwhile.
+        BundleRefused: something stored is missing or damaged, or the weights are not those that are served.
+    """
+    progress, device = beginning.checkpoint.progress, choose()
+    assortment = Assortment(task.model.text_dim)
+    for file in progress.catalogues:
+        assortment.add(decode_catalogue(storage.get_blob(file)))
+    inputs = storage.manifest(progress.version).inputs
+    learner = loaded(task, inputs, assortment, device, beginning.checkpoint)
+    base = loaded(task, inputs, assortment, device, recovery.base(storage))
+    published = Published.empty(task.model.capacity, task.model.dim)
+    published.apply(Change(learner.tables.full(), learner.dense()))
+    composer = Composer(task, inputs, learner.trainable(), key)
+    publisher = Publisher(storage, composer, published, beginning.chain, settings.keep_fulls, beginning.planned, announce, log)
+    publisher.point(beginning.chain, beginning.epoch)
+    prequential = Prequential(task.labels[0], settings.ripe_s, task.gate.rows, base)
+    served = recovery.served(storage, beginning.chain)
+    releases = Releases(learner, publisher, Schedule.of(settings), Gate(task.gate), prequential, beginning.epoch, served, log)
+    releases.resume(progress.window)
+    position = Position(
+        progress.window, progress.plans_offset, dict(progress.offsets), Admission.load(progress.origins), list(progress.catalogues)
+    )
+    student = Student(learner, Batcher(inputs, task.labels, assortment), position, Catalogues(storage))
+    return Life(student, prequential, releases)
+
+
+def loaded(task: Task, inputs: Inputs, assortment: Assortment, device: torch.device, checkpoint: Checkpoint) -> Learner:
+    """A learner in a checkpoint's state, its frozen parts set."""
+    learner = Learner(task, inputs, assortment, device)
+    learner.freeze(task.model.frozen)
+    learner.load(dict(checkpoint.state))
+    return learner
+
+
+class Catalogues:
+    """Reads the catalogue files that plans name."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __call__(self, key: str) -> tuple[File, Catalogue]:
+        """The file under this storage key, its content checked.
+
+        Raises:
+            BundleRefused: ``corrupt``: it is missing or is not what its name says.
+        """
+        found = self._storage.objects.read(key)
+        if found is None:
+            raise BundleRefused("corrupt", f"the catalogue file {key} is not in the storage")
+        file = File(key.rsplit("/", 1)[-1], len(found.data))
+        return file, decode_catalogue(self._storage.get_blob(file))

@@ -1,0 +1,59 @@
+"""The base bundle: window 0, what pretraining on history made, with the checkpoint that live learning begins from."""
+
+import time
+from collections.abc import Iterable, Mapping
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.updater.bundle import Chain, Composer, Release
+from services.updater.checkpoints import Checkpoints, Progress
+from services.updater.learner import Learner
+from services.updater.published import Change, Published
+from services.updater.schedule import Due
+from services.updater.window import Ledger
+from shared.bundles.files import Catalogue, encode_catalogue
+from shared.bundles.manifest import Manifest
+from shared.bundles.storage import Storage
+from shared.errors import BadSettings
+
+EPOCH = 1
+
+
+def publish_base(
+    storage: Storage, learner: Learner, catalogues: Iterable[Catalogue], key: Ed25519PrivateKey,
+    metrics: Mapping[str, float] | None = None,
+) -> Manifest:  # fmt: skip
+    """Publish a pretrained learner as window 0: full bundle, checkpoint, then the pointer.
+
+    Args:
+        storage: the task's bundles; it must have none yet.
+        learner: as pretrained, its frozen parts set.
+        catalogues: every catalogue of the learner's assortment, in the order in which they were added.
+        key: signs the manifest.
+        metrics: of pretraining, for the manifest.
+
+    Raises:
+        BadSettings: the task has a bundle already.
+    """
+    if storage.pointer("latest") is not None:
+        raise BadSettings(f"{storage.task} has bundles already; use another bucket or task for another history")
+    files = tuple(storage.put_blob(encode_catalogue(catalogue)) for catalogue in catalogues)
+    change = Change(learner.tables.full(), learner.dense())
+    published = Published.empty(learner.task.model.capacity, learner.task.model.dim)
+    published.apply(change)
+    release = Release(
+        window=0, epoch=EPOCH, due=Due(True, True, True), change=change, anew=True, ledger=Ledger(), offsets={}, catalogues=files,
+        metrics=metrics or {}, created=time.time(),
+    )  # fmt: skip
+    composer = Composer(learner.task, learner.inputs, learner.trainable(), key)
+    stored = {name: storage.put_blob(data) for name, data in composer.files(release, published).items()}
+    manifest = composer.manifest(release, published, stored, None)
+    progress = Progress(
+        version=manifest.version, window=0, epoch=EPOCH, plans_offset=0, offsets={}, origins={}, catalogues=files,
+        weights_sha256=manifest.weights_sha256,
+    )  # fmt: skip
+    storage.put_manifest(manifest)
+    Checkpoints(storage).save(progress, learner.state())
+    storage.move_latest(Chain(manifest.version, manifest.version).pointer(storage.task, EPOCH, time.time()))
+    learner.tables.reset()
+    return manifest

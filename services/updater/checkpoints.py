@@ -1,0 +1,93 @@
+"""Checkpoints: all that a learner needs to go on as if nothing had happened. safetensors and JSON, never pickle.
+
+    <task>/checkpoints/<version>/state.safetensors    the learner's arrays, and the gate's
+    <task>/checkpoints/<version>/progress.json        what they contain; written last
+
+A checkpoint belongs to a full bundle of the same version, so that a restart can compare what it rebuilt with what is served.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from shared.bundles.manifest import File
+from shared.bundles.objects import Lost
+from shared.bundles.storage import Storage
+from shared.errors import BundleRefused, Fenced
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """Which prefix of the log a checkpoint holds."""
+
+    version: str
+    window: int
+    epoch: int
+    plans_offset: int
+    """Of ``windows.<task>``: the offset after this window's plan."""
+    offsets: dict[str, int]
+    """Partition of ``examples.<task>`` → next offset to learn."""
+    origins: dict[str, int]
+    """``topic/partition`` of an origin → highest offset learned."""
+    catalogues: tuple[File, ...] = ()
+    """Every catalogue file so far, in order."""
+    weights_sha256: str = ""
+
+
+class Checkpoints:
+    """One task's checkpoints in its storage. Any method may raise :class:`shared.errors.StorageUnavailable`."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._objects, self._folder = storage.objects, f"{storage.task}/checkpoints"
+
+    def save(self, progress: Progress, state: Arrays) -> None:
+        """Write both files, the progress last. The same checkpoint again is harmless.
+
+        Raises:
+            Fenced: another checkpoint of this version stands.
+        """
+        arrays = {name: np.ascontiguousarray(state[name]) for name in sorted(state)}
+        self._create(self._key(progress.version, "state.safetensors"), save(arrays))
+        self._create(self._key(progress.version, "progress.json"), msgspec.json.encode(progress, order="sorted"))
+
+    def load(self, version: str) -> tuple[Progress, dict[str, NDArray[Any]]]:
+        """A checkpoint's two files.
+
+        Raises:
+            BundleRefused: ``missing`` or ``corrupt``.
+        """
+        progress = self._objects.read(self._key(version, "progress.json"))
+        state = self._objects.read(self._key(version, "state.safetensors"))
+        if progress is None or state is None:
+            there = ", ".join(self.versions()) or "none"
+            raise BundleRefused("missing", f"there is no checkpoint of {version}; there is: {there}")
+        try:
+            return msgspec.json.decode(progress.data, type=Progress), load(state.data)
+        except (msgspec.MsgspecError, SafetensorError) as error:
+            raise BundleRefused("corrupt", f"the checkpoint of {version} cannot be read: {error}") from None
+
+    def versions(self) -> list[str]:
+        """Those that are whole, oldest first."""
+        return [key.split("/")[-2] for key in self._objects.list(f"{self._folder}/") if key.endswith("/progress.json")]
+
+    def delete(self, version: str) -> None:
+        """Remove one, its progress first."""
+        for name in ("progress.json", "state.safetensors"):
+            self._objects.delete(self._key(version, name))
+
+    def _create(self, key: str, data: bytes) -> None:
+        try:
+            self._objects.create(key, data)
+        except Lost:
+            found = self._objects.read(key)
+            if found is None or found.data != data:
+                raise Fenced(f"another updater wrote {key} already") from None
+
+    def _key(self, version: str, name: str) -> str:
+        return f"{self._folder}/{version}/{name}"

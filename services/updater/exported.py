@@ -1,0 +1,42 @@
+"""What Prometheus sees of the updater; every name begins with ``updater_``."""
+
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from shared.bundles.manifest import Manifest
+
+SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+window = Gauge("updater_window", "The last window learned")
+epoch = Gauge("updater_epoch", "This life's epoch")
+examples = Counter("updater_examples_total", "Examples learned", ["kind"])
+rows = Counter("updater_rows_total", "Rows learned")
+outcomes = Counter("updater_outcomes_total", "Outcomes learned", ["action"])
+skipped = Counter("updater_skipped_total", "Examples not learned", ["reason"])
+window_seconds = Histogram("updater_window_seconds", "Time to test and learn a window", buckets=SECONDS)
+fresh_seconds = Histogram("updater_fresh_seconds", "From a window's first example read to its bundle announced", buckets=SECONDS)
+quality = Gauge("updater_quality", "Prequential metrics over the settled rows", ["prediction", "slice", "metric"])
+bundles = Counter("updater_bundles_total", "Bundles published", ["kind"])
+bundle_bytes = Gauge("updater_bundle_bytes", "Size of the last bundle's own files", ["kind"])
+publish_seconds = Histogram("updater_publish_seconds", "Time to publish a bundle", buckets=SECONDS)
+refused = Counter("updater_bundles_refused_total", "Bundles that the gate refused", ["reason"])
+gate_open = Gauge("updater_gate_open", "1 while bundles may be published")
+fallbacks = Counter("updater_fallbacks_total", "Times that the pointer went back to a good bundle")
+waits = Counter("updater_publish_waits_total", "Times that publishing waited for an engine")
+void_plans = Counter("updater_void_plans_total", "Plans of replaced updaters that were passed over")
+encoded = Counter("updater_items_encoded_total", "New items encoded")
+
+
+def published(manifest: Manifest, size: int, seconds: float) -> None:
+    """A bundle stands."""
+    bundles.labels(manifest.kind).inc()
+    bundle_bytes.labels(manifest.kind).set(size)
+    publish_seconds.observe(seconds)
+
+
+def measured(measures: Mapping[str, float]) -> None:
+    """The newest metrics, named ``live.auc`` or ``live.cold.auc``."""
+    for name, value in measures.items():
+        prediction, *slice_name, metric = name.split(".") if "." in name else ("", name)
+        quality.labels(prediction, slice_name[0] if slice_name else "all", metric).set(value)

@@ -1,0 +1,105 @@
+"""The learning loop: test, train, publish, window by window, wherever the windows come from."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from structlog.stdlib import BoundLogger
+
+from services.updater import exported
+from services.updater.admission import Admission
+from services.updater.batches import Batch, Batcher, Refused
+from services.updater.learner import Learner
+from services.updater.planner import advanced
+from services.updater.prequential import Prequential
+from services.updater.releases import Position, Releases
+from services.updater.window import Window
+from shared.bundles.files import Catalogue
+from shared.bundles.manifest import File
+from shared.errors import BadRecord
+from shared.failpoints import failpoint
+from shared.messages import Example
+
+Fetch = Callable[[str], tuple[File, Catalogue]]
+"""Reads a catalogue file by its storage key."""
+Bury = Callable[[Example, BadRecord], None]
+"""Keeps an example that cannot be learned as a dead letter."""
+
+
+@dataclass
+class Student:
+    """The learner with what stands around it: what came before, and what has been learned of it."""
+
+    learner: Learner
+    batcher: Batcher
+    position: Position
+    fetch: Fetch
+    bury: Bury = lambda example, error: None
+
+    def admit(self, window: Window) -> tuple[list[Example], Batch]:
+        """What of the window is learned: each origin once, as one batch; what cannot be learned is counted."""
+        position = self.position
+        position.offsets = advanced(position.offsets, window.plan)
+        position.window, position.plans_offset = window.plan.window, window.plans_offset
+        for key in window.plan.catalogues:
+            file, catalogue = self.fetch(key)
+            self.batcher.assortment.add(catalogue)
+            position.catalogues.append(file)
+        before = Admission(dict(position.admission.highest))
+        new = position.admission.admit(window.examples)
+        learned = [] if window.plan.without else new
+        batch, refused = self.batcher.batch(learned, before.learned)
+        self._count(window, new, learned, refused)
+        unusable = {id(example) for example, _ in refused.examples}
+        return [one for one in learned if id(one) not in unusable and not one.impression.degraded], batch
+
+    def _count(self, window: Window, new: list[Example], learned: list[Example], refused: Refused) -> None:
+        exported.skipped.labels("delivered_before").inc(len(window.examples) - len(new))
+        exported.skipped.labels("left_out").inc(len(new) - len(learned))
+        exported.skipped.labels("degraded").inc(refused.degraded)
+        for example, error in refused.examples:
+            exported.skipped.labels(error.code).inc()
+            if not window.replayed:
+                self.bury(example, error)
+
+
+def learn(
+    windows: Iterable[Window | None], student: Student, prequential: Prequential, releases: Releases, log: BoundLogger
+) -> None:
+    """Learn until the windows end; ``None`` among them is a moment without one.
+
+    Raises:
+        Fenced: another updater took over.
+    """
+    for window in windows:
+        if window is None:
+            releases.offer(student.position, time.monotonic())
+            continue
+        began = time.monotonic()
+        learned, batch = student.admit(window)
+
+        # test: the model has not seen this window, so its score is an honest one
+        prequential.test(student.learner, batch, window.plan.planned_at)
+        prequential.correct(learned)
+        prequential.ripen(window.plan.planned_at)
+
+        # train: one pass over the features that were logged at serving time
+        student.learner.learn(batch, window.plan.window)
+        failpoint("learn")
+        releases.note(window.plan.window, learned, batch)
+
+        # publish: what readers lack, and now and then all that a restart needs
+        if not window.replayed:
+            releases.offer(student.position, time.monotonic())
+        _report(window, learned, batch, time.monotonic() - began, log)
+
+
+def _report(window: Window, learned: list[Example], batch: Batch, seconds: float, log: BoundLogger) -> None:
+    exported.window.set(window.plan.window)
+    exported.rows.inc(len(batch))
+    exported.window_seconds.observe(seconds)
+    for example in learned:
+        exported.examples.labels(example.kind).inc()
+        for outcome in example.outcomes:
+            exported.outcomes.labels(outcome.action).inc()
+    log.debug("learned", window=window.plan.window, examples=len(learned), rows=len(batch), seconds=round(seconds, 4))

@@ -1,0 +1,88 @@
+"""Items that the learner does not know: read from ``items``, encoded together in a short process, joined by the next plan."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from structlog.stdlib import BoundLogger
+
+from services.updater import exported
+from services.updater.catalogue import Assortment, build
+from services.updater.texts import TextCache
+from shared.bundles.files import encode_catalogue
+from shared.bundles.storage import Storage
+from shared.errors import FreshetError
+from shared.keys import key
+from shared.messages import Item
+
+_items = msgspec.json.Decoder(Item)
+
+
+class Newcomers:
+    """Follows the catalogue beside the loop; the loop takes the files that are ready."""
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, partitions: int, assortment: Assortment, texts: TextCache, storage: Storage,
+        text_dim: int,
+        wait_s: float, log: BoundLogger,
+    ) -> None:  # fmt: skip
+        self._consumer, self._assortment, self._texts, self._storage = consumer, assortment, texts, storage
+        self._partitions = [TopicPartition(Item.topic, partition) for partition in range(partitions)]
+        self._text_dim, self._wait_s, self._log = text_dim, wait_s, log
+        self._waiting: dict[str, Item] = {}
+        self._on_their_way: set[int] = set()
+        self._ready: deque[str] = deque()
+
+    def take(self) -> tuple[str, ...]:
+        """Storage keys of the catalogue files that wait for a plan."""
+        ready = tuple(self._ready)
+        self._ready.clear()
+        return ready
+
+    async def follow(self) -> None:
+        """Read the catalogue from its beginning, for as long as the process lives."""
+        self._consumer.assign(self._partitions)
+        await self._consumer.seek_to_beginning()
+        since = time.monotonic()
+        while True:
+            fetched = await self._consumer.getmany(timeout_ms=500, max_records=2_000)
+            for records in fetched.values():
+                for record in records:
+                    self._see(record.key, record.value)
+            if not self._waiting:
+                since = time.monotonic()
+            elif time.monotonic() - since >= self._wait_s and not fetched:
+                await self._encode(dict(self._waiting))
+
+    def _see(self, item_id: bytes | None, value: bytes | None) -> None:
+        """Note an item that is new; one that is known costs no decoding."""
+        number = key((item_id or b"").decode(errors="replace"))
+        if number in self._assortment or number in self._on_their_way or value is None:
+            return
+        try:
+            item = _items.decode(value)
+        except msgspec.MsgspecError:
+            exported.skipped.labels("undecodable_item").inc()
+            return
+        self._waiting[item.item_id] = item
+
+    async def _encode(self, items: Mapping[str, Item]) -> None:
+        try:
+            stored = await asyncio.to_thread(self._store, items)
+        except FreshetError as error:
+            self._log.error("new items wait", items=len(items), reason=str(error))
+            await asyncio.sleep(self._wait_s)
+            return
+        self._on_their_way |= {key(item) for item in items}
+        self._waiting = {item: line for item, line in self._waiting.items() if item not in items}
+        self._ready.append(stored)
+        exported.encoded.inc(len(items))
+        self._log.info("new items encoded", items=len(items), catalogue=stored)
+
+    def _store(self, items: Mapping[str, Item]) -> str:
+        vectors = self._texts.ensure(item.title for item in items.values())
+        catalogue = build(items.values(), vectors, self._text_dim)
+        return self._storage.put_blob(encode_catalogue(catalogue)).key(self._storage.task)

@@ -1,0 +1,208 @@
+"""Between the loop and the publisher: what is due, what the gate says, and what goes into the next bundle."""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from structlog.stdlib import BoundLogger
+
+from services.updater import exported
+from services.updater.admission import Admission
+from services.updater.batches import Batch, first_rows
+from services.updater.bundle import Chain, Release
+from services.updater.checkpoints import Progress
+from services.updater.gate import Gate
+from services.updater.learner import Learner
+from services.updater.plans import window_of
+from services.updater.prequential import Prequential
+from services.updater.published import Change
+from services.updater.publisher import Publisher, Saved
+from services.updater.schedule import Due, Schedule
+from services.updater.window import Ledger
+from shared.bundles.manifest import File
+from shared.errors import BundleRefused
+from shared.messages import Example
+
+CANARIES = 256
+KEPT_FULLS = 5
+"""Of the full bundles that a fall-back may choose from."""
+MEASURE_S = 2.0
+
+
+@dataclass
+class Position:
+    """How far learning has come: what a manifest and a checkpoint say."""
+
+    window: int
+    plans_offset: int
+    offsets: dict[str, int]
+    admission: Admission
+    catalogues: list[File] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What readers held when this life began."""
+
+    window: int
+    dense: dict[str, NDArray[np.float32]]
+    """The newest dense part up to there; its rows may be newer."""
+    weights_sha256: str
+
+
+class Releases:
+    """Decides after every window; the publisher does the rest beside the loop.
+
+    Args:
+        served: what the pointer named at the start: nothing is published up to it, and there the rebuilt weights must be its own.
+    """
+
+    def __init__(
+        self, learner: Learner, publisher: Publisher, schedule: Schedule, gate: Gate, prequential: Prequential, epoch: int,
+        served: Served, log: BoundLogger,
+    ) -> None:  # fmt: skip
+        self._learner, self._publisher, self._schedule, self._gate = learner, publisher, schedule, gate
+        self._prequential, self._epoch, self._served, self._log = prequential, epoch, served, log
+        self._ledger = Ledger()
+        self._refused = ""
+        self._anew = False
+        self._fulls = deque([(0.0, publisher.chain.full)], KEPT_FULLS)
+        self._last: Batch | None = None
+        self._canaries: Batch | None = None
+        self._canary_scores = np.zeros(0, np.float32)
+        self._measures: dict[str, float] = {}
+        self._measured_at = float("-inf")
+
+    def note(self, window: int, learned: list[Example], batch: Batch) -> None:
+        """A window has been learned."""
+        self._ledger.add(window, learned)
+        self._last = batch if len(batch) else self._last
+        self.resume(window)
+
+    def resume(self, window: int) -> None:
+        """Compare, where the restart has come to what is served, and go on from it.
+
+        Raises:
+            BundleRefused: ``diverged``: the weights that the log makes are not those that are served.
+        """
+        if window != self._served.window:
+            return
+        published = self._publisher.published
+        published.apply(Change(self._changes(), self._served.dense))
+        if published.sha256() != self._served.weights_sha256:
+            raise BundleRefused(
+                "diverged",
+                f"the weights that the checkpoint and the plans make differ from {self._publisher.chain.version} as published: "
+                "another kind of device, another lock, or damage; `freshet bundles restore` goes back to an older checkpoint",
+            )
+        self._ledger = Ledger()
+
+    def offer(self, position: Position, now: float) -> None:
+        """Publish if it is time and the gate lets it. Raises what stopped the publisher, such as :class:`shared.errors.Fenced`."""
+        self._measure(now)
+        if self._publisher.busy or not self._ledger.last or position.window <= self._served.window:
+            return
+        due = self._schedule.due(now)
+        if due is None or not self._quality_holds(now):
+            return
+        self._release(self._whole(due), position, now)
+
+    def finish(self, position: Position, now: float, seconds: float) -> None:
+        """The last word of a life: a full bundle and a checkpoint, if anything was learned since the last one."""
+        arrived = self._publisher.drain(seconds)
+        if arrived and position.window > max(self._served.window, window_of(self._publisher.chain.version)) and not self._refused:
+            self._release(Due(full=True, dense=True, checkpoint=True), position, now)
+            self._publisher.drain(seconds)
+
+    def close(self) -> None:
+        """Give up what is still on its way: the next life makes it again."""
+        self._publisher.close()
+
+    def _whole(self, due: Due) -> Due:
+        """After a refused bundle only a full one makes sense: no delta fits what readers hold."""
+        return Due(True, True, due.checkpoint) if self._anew else due
+
+    def _release(self, due: Due, position: Position, now: float) -> None:
+        change = Change(
+            self._learner.tables.full() if self._anew else self._changes(), _copied(self._learner) if due.dense else None
+        )
+        if reason := self._gate.weights(change.arrays()) or self._canary():
+            self._refuse(reason)
+            self._schedule.done(Due(False, False, False), now)
+            return
+        release = Release(
+            window=position.window, epoch=self._epoch, due=due, change=change, anew=self._anew, ledger=self._ledger,
+            offsets=dict(position.offsets), catalogues=tuple(position.catalogues), metrics=self._measures, created=time.time(),
+        )  # fmt: skip
+        self._publisher.publish(release, self._saved(release, position) if due.checkpoint else None)
+        self._schedule.done(due, now)
+        self._ledger, self._anew, self._refused = Ledger(), False, ""
+        exported.gate_open.set(1)
+        if due.full:
+            self._fulls.append((release.created, release.version))
+            self._choose_canaries()
+
+    def _saved(self, release: Release, position: Position) -> Saved:
+        progress = Progress(
+            version=release.version, window=position.window, epoch=self._epoch, plans_offset=position.plans_offset,
+            offsets=dict(position.offsets), origins=position.admission.state(), catalogues=tuple(position.catalogues),
+            weights_sha256=self._learner.weights_sha256(),
+        )  # fmt: skip
+        return Saved(progress, self._learner.state())
+
+    def _changes(self) -> dict[str, Any]:
+        """The rows that moved or changed their owner since the last call."""
+        tables = self._learner.tables
+        tables.touched |= tables.renamed  # a renamed row is told whole
+        changes = tables.delta()
+        tables.reset()
+        return changes
+
+    def _canary(self) -> str:
+        if self._canaries is None:
+            return ""
+        return self._gate.canaries(self._canary_scores, self._learner.predict(self._canaries)[:, 0])
+
+    def _choose_canaries(self) -> None:
+        """From the last window learned, with the scores that the bundle just released gives them."""
+        if self._last is not None:
+            self._canaries = first_rows(self._last, CANARIES)
+            self._canary_scores = self._learner.predict(self._canaries)[:, 0]
+
+    def _quality_holds(self, now: float) -> bool:
+        reason = self._gate.quality(self._prequential.recent()) if now == self._measured_at else self._refused
+        if reason.startswith("quality") and not self._refused:
+            self._refuse(reason)
+            self._fall_back()
+        elif self._refused.startswith("quality") and not reason:
+            self._refused = ""
+        return not reason.startswith("quality")
+
+    def _refuse(self, reason: str) -> None:
+        """Publish nothing until the gate opens again, and then everything."""
+        self._refused, self._anew = reason, True
+        exported.refused.labels(reason).inc()
+        exported.gate_open.set(0)
+        self._log.error("the gate refused a bundle", reason=reason, **self._measures)
+
+    def _fall_back(self) -> None:
+        """Point at the newest full bundle from before the rows that look bad."""
+        recent = self._prequential.recent()
+        before = recent.planned_at if recent else 0.0
+        good = next((version for created, version in reversed(self._fulls) if created <= before), self._fulls[0][1])
+        chain = Chain(good, good)
+        self._publisher.point(chain, self._epoch)
+        exported.fallbacks.inc()
+        self._log.error("fell back to the last good bundle", bundle=chain.version)
+
+    def _measure(self, now: float) -> None:
+        if now - self._measured_at >= MEASURE_S:
+            self._measured_at, self._measures = now, self._prequential.measure()
+            exported.measured(self._measures)
+
+
+def _copied(learner: Learner) -> dict[str, NDArray[np.float32]]:
+    return {name: weight.copy() for name, weight in learner.dense().items()}

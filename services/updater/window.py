@@ -1,0 +1,38 @@
+"""A window: what is learned in one go, wherever it comes from."""
+
+from dataclasses import dataclass, field
+
+from shared.bundles.manifest import File
+from shared.messages import Example, WindowPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A plan with the examples that it names, in plan order; second deliveries are still among them."""
+
+    plan: WindowPlan
+    examples: list[Example]
+    plans_offset: int = 0
+    """Of ``windows.<task>``: the offset after its plan."""
+    replayed: bool = False
+    """Planned by an earlier life."""
+
+
+@dataclass
+class Ledger:
+    """What was learned since the last bundle, for the next one's manifest."""
+
+    first: int = 0
+    last: int = 0
+    outcomes: dict[str, list[int]] = field(default_factory=dict)
+    """Partition of ``behaviour`` → offsets of outcomes inside their example."""
+    corrections: dict[str, list[int]] = field(default_factory=dict)
+    catalogues: list[File] = field(default_factory=list)
+
+    def add(self, window: int, learned: list[Example]) -> None:
+        """Note a window and the examples that were learned from it."""
+        self.first, self.last = self.first or window, window
+        for example in learned:
+            offsets = self.outcomes if example.kind == "list" else self.corrections
+            for outcome in example.outcomes:
+                offsets.setdefault(str(outcome.partition), []).append(outcome.offset)
