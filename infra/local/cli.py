@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from infra.local import base, prepare, status
+from infra.local import base, demo, prepare, status
 from infra.local.engines import CREDENTIALS
 from infra.local.progress import Steps, console
 from infra.local.settings import StackSettings
@@ -37,8 +37,8 @@ def _settings() -> StackSettings:
     return settings
 
 
-def _stack(name: str = "stack", steps: Steps | None = None) -> Stack:
-    return Stack(_settings(), name, steps or Steps())
+def _stack() -> Stack:
+    return Stack(_settings(), step=Steps())
 
 
 @contextmanager
@@ -81,6 +81,22 @@ def up(
                 base.make(stack)
             stack.start_services(without=base.waiting(stack))
         console.print(status.table(stack, status.now()))
+
+
+@app.command("demo", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def play_demo(
+    context: typer.Context, keep: Annotated[bool, typer.Option("--keep", help="leave the stack running")] = False
+) -> None:
+    """Play a real shop through the whole loop, and report; further options go to the shopper (``--seconds 60``)."""
+    with plainly():
+        steps = Steps()
+        stack = Stack(_settings().model_copy(update={"clock": "event"}), "demo", steps)
+        stack.check()
+        with stopping_on_interrupt(stack):
+            figures = demo.run(stack, steps, context.args)
+        if not keep:
+            stack.stop()
+        console.print(demo.summary(figures, stack.settings.state))
 
 
 @app.command()
