@@ -5,6 +5,7 @@ event, a pass-through schema leaves decoding to the service, and offsets are the
 """
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from mode import CrashingSupervisor
 from yarl import URL
 
+from shared.errors import FreshetError
 from shared.settings import Settings
 from shared.telemetry import Monitor, last_record_age, log
 
@@ -35,6 +37,11 @@ class Start(NamedTuple):
 
     offset: int
     metadata: str = ""
+
+    def within(self, first: int, end: int) -> "Start":
+        """The same, kept within a log that holds [first, end): older records are gone, and a commit beyond the end is of a topic
+        that was made anew."""
+        return Start(first) if self.offset > end else Start(max(first, self.offset), self.metadata)
 
 
 Starts = Mapping[TopicPartition, Start]
@@ -77,15 +84,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
-    async def begin(self, starts: Starts) -> None:
-        """Read on from these offsets; from the beginning where none is known, which aiokafka's own seek leaves where it was."""
+    async def begin(self, wanted: "Starts") -> "Starts":
+        """Seek to these offsets, kept within what the log holds; returns where reading begins.
+
+        aiokafka's own seek leaves a partition without a commit where it was, behind what was fetched while Faust rebalanced.
+        """
         consumer = self._ensure_consumer()
-        unknown = [tp for tp, start in starts.items() if start.offset <= 0]
+        first, end = await consumer.beginning_offsets(list(wanted)), await consumer.end_offsets(list(wanted))
+        starts = {tp: start.within(first[tp], end[tp]) for tp, start in wanted.items()}
         for tp, start in starts.items():
-            if start.offset > 0:
-                consumer.seek(tp, start.offset)
-        if unknown:
-            await consumer.seek_to_beginning(*unknown)
+            consumer.seek(tp, start.offset)
+        return starts
 
 
 class Consumer(driver.Consumer):
@@ -101,8 +110,8 @@ class Consumer(driver.Consumer):
             rebalance = app.rebalancing_count
             try:
                 starts = await app.start_offsets([TopicPartition(*tp) for tp in self.assignment()])
-                if rebalance == app.rebalancing_count:
-                    await thread.call_thread(thread.begin, starts)
+                if starts and rebalance == app.rebalancing_count:
+                    starts = await thread.call_thread(thread.begin, starts)
             except Exception as error:
                 if rebalance == app.rebalancing_count and not app.should_stop:  # no later seek would repair this one
                     await app.crash(error)
@@ -242,7 +251,7 @@ async def _nothing() -> None:
     pass
 
 
-async def _serve(build: Callable[[], Awaitable[App]], monitor_at: tuple[str, int]) -> int:
+async def _serve(build: Callable[[], Awaitable[App]], monitor_at: tuple[str, int]) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -260,20 +269,24 @@ async def _serve(build: Callable[[], Awaitable[App]], monitor_at: tuple[str, int
         raise app.crash_reason
     await app.stop()
     await monitor.stop()
-    return 0
 
 
-def serve(service: str, build: Callable[[], Awaitable[App]], monitor_at: tuple[str, int]) -> int:
-    """Run the app until SIGTERM or SIGINT, which let it finish and commit; the process's exit code.
+def serve(service: str, level: str, build: Callable[[], Awaitable[App]], monitor_at: tuple[str, int]) -> None:
+    """Run the app until SIGTERM or SIGINT, which let it finish and commit; a failure ends the process at once with code 1.
 
     Args:
-        service: the name in the log.
+        service, level: the name in the log, and from which level on it is written.
         build: makes the app inside the running loop.
         monitor_at: host and port of ``/livez``, ``/readyz`` and ``/metrics``.
     """
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    logger = log(service, level)
     try:
-        return asyncio.run(_serve(build, monitor_at))
+        asyncio.run(_serve(build, monitor_at))
+    except FreshetError as error:
+        logger.error("stopped", reason=str(error))
     except Exception:
-        log(service).exception("stopped by a failure")
-        return 1
+        logger.exception("stopped by a failure")
+    else:
+        return
+    os._exit(1)  # nothing more may be sent or committed, and Faust's threads would not let the process end

@@ -1,6 +1,7 @@
 """One partition of the join: outcomes meet the impressions that they answer. A function of both logs, however they are read.
 
-Reading decides, a step emits, and what a step returned must be acknowledged before :meth:`Partition.safe` may be committed.
+Reading decides, a step emits; what :meth:`Partition.safe` says right after a step may be committed once all it returned is
+acknowledged.
 """
 
 from collections import Counter, deque
@@ -52,7 +53,7 @@ class Partition:
     """
 
     def __init__(self, number: int, rule: Rule, store: Store, begin: Safe) -> None:
-        self.number, self.rule, self._store, self._begin = number, rule, store, begin
+        self.number, self.rule, self.store, self.begin = number, rule, store, begin
         self.shown_next, self.answered_next = begin.impressions.offset, begin.behaviour.offset
         self.shown_time = self.answered_time = 0
         """Broker time before which everything in the topic has been read."""
@@ -70,7 +71,7 @@ class Partition:
 
     def read_impressions(self, read: Sequence[Shown], next_offset: int, time: int) -> None:
         """Take a poll of impressions: those that can be used, the next offset, and the append time of the poll's last record."""
-        for shown, place in zip(read, self._store.append([shown.raw for shown in read]), strict=True):
+        for shown, place in zip(read, self.store.append([shown.raw for shown in read]), strict=True):
             self._admit(shown, place)
         self.shown_next = next_offset
         self.all_shown_before(time - self.rule.skew)
@@ -106,7 +107,7 @@ class Partition:
         kind = Kind.FOREIGN if one.task != self.rule.task else Kind.DEGRADED if one.degraded else Kind.LEARNED
         request = key(one.request_id)
         ordinal = self.waiting.add(request, shown.offset, shown.time, place, kind)
-        if kind is Kind.DEGRADED and shown.offset >= self._begin.impressions.emitted:
+        if kind is Kind.DEGRADED and shown.offset >= self.begin.impressions.emitted:
             self.counts["degraded"] += 1
         early = self._undecided.pop(request, None)
         if early and (left := [pending for pending in early if not self._decide(pending, (ordinal,))]):
@@ -117,11 +118,11 @@ class Partition:
         offset, time, event, _ = pending.answered
         for ordinal in ordinals:
             if self.rule.answers(self.waiting.time(ordinal), time):
-                impression = _decode(self._store.read(self.waiting.place(ordinal)))
+                impression = _decode(self.store.read(self.waiting.place(ordinal)))
                 if impression.request_id == event.request_id:
                     pending.ordinal = ordinal
                     decision = self._attribute(pending.answered, ordinal, impression)
-                    pending.decision = decision if offset >= self._begin.behaviour.emitted else True
+                    pending.decision = decision if offset >= self.begin.behaviour.emitted else True
                     return True
         return False
 
@@ -144,13 +145,13 @@ class Partition:
             if ordinal >= self._next:
                 self._inside.setdefault(ordinal, []).append(found)
                 return True
-            if self.waiting.offset(ordinal) < self._begin.impressions.emitted:
+            if self.waiting.offset(ordinal) < self.begin.impressions.emitted:
                 return True
             self.counts["beyond_skew"] += 1  # it became visible later than skew allows; not lost, but not as the log says
-        return Learn("correction", impression.user_id, corrected(impression, origin, self._origin(ordinal), found))
+        return Learn("correction", impression.user_id, corrected(impression, origin, self._origin(ordinal), found), time)
 
     def _count(self, offset: int, reason: str) -> bool:
-        if offset >= self._begin.behaviour.emitted:
+        if offset >= self.begin.behaviour.emitted:
             self.counts[reason] += 1
         return True
 
@@ -167,10 +168,11 @@ class Partition:
         due, waiting = [], self.waiting
         while self._next < waiting.end and waiting.time(self._next) + self.rule.wait < self.answered_time:
             inside = self._inside.pop(self._next, [])
-            emitted_before = waiting.offset(self._next) < self._begin.impressions.emitted
+            emitted_before = waiting.offset(self._next) < self.begin.impressions.emitted
             if waiting.kind(self._next) is Kind.LEARNED and not emitted_before:
-                raw = self._store.read(waiting.place(self._next))
-                due.append(Learn("list", _decode(raw).user_id, listed(raw, self._origin(self._next), inside)))
+                raw = self.store.read(waiting.place(self._next))
+                value = listed(raw, self._origin(self._next), inside)
+                due.append(Learn("list", _decode(raw).user_id, value, waiting.time(self._next) + self.rule.wait))
             self._next += 1
         return due
 
@@ -204,7 +206,7 @@ class Partition:
         left = [other for other in self._undecided.pop(request, []) if other is not pending]
         if left:
             self._undecided[request] = left
-        if offset < self._begin.behaviour.emitted:
+        if offset < self.begin.behaviour.emitted:
             return True
         return Refuse("unknown", f"no impression of request {event.request_id} within the attribution window", record)
 
@@ -217,7 +219,7 @@ class Partition:
         answered_from = min(emitted, self._paid.first_offset(self.waiting.first, self.answered_next))
         shown_from = self.waiting.offset(self.waiting.first) if len(self.waiting) else self.shown_next
         emitted_to = self.waiting.offset(self._next) if self._next < self.waiting.end else self.shown_next
-        begin = self._begin
+        begin = self.begin
         return Safe(
             Mark(shown_from, max(emitted_to, begin.impressions.emitted)),
             Mark(answered_from, max(emitted, begin.behaviour.emitted)),
@@ -237,4 +239,4 @@ class Partition:
             self._paid.forget(self.waiting.first)
             self.waiting.drop_first()
         if self.waiting.first > before and len(self.waiting):
-            self._store.release(self.waiting.place(self.waiting.first)[0])
+            self.store.release(self.waiting.place(self.waiting.first)[0])

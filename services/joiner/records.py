@@ -30,6 +30,8 @@ class Learn(NamedTuple):
     key: str
     """The user's id."""
     value: bytes
+    complete: int
+    """Broker time in ms from which it could be said: its wait was over, or its outcome appended."""
 
 
 class Refuse(NamedTuple):

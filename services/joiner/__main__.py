@@ -1,0 +1,73 @@
+"""``python -m services.joiner``: join impressions with their outcomes until SIGTERM."""
+
+import fcntl
+import sys
+from pathlib import Path
+from typing import IO
+
+from services.joiner import metrics
+from services.joiner.app import BEHAVIOUR, IMPRESSIONS, Joiner
+from services.joiner.clock import difference, require_near
+from services.joiner.fit import Load, require_fit
+from services.joiner.rule import Rule
+from services.joiner.segments import SEGMENT_BYTES
+from services.joiner.settings import JoinerSettings
+from shared import kafka, topics
+from shared.errors import BadSettings
+from shared.stream import App, serve
+from shared.tasks import Task, task
+
+
+def own(folder: Path) -> IO[str]:
+    """The worker's folder, locked while the process lives.
+
+    Raises:
+        BadSettings: another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise BadSettings(f"Another joiner has {folder}; give each its own FRESHET_JOINER_INSTANCE.") from None
+    return lock
+
+
+def check_fit(settings: JoinerSettings, joined: Task, folder: Path) -> None:
+    """Refuse a window that does not fit."""
+    load = Load(settings.joiner_rate, joined.attribution, settings.joiner_impression_bytes)
+    limit, partitions = settings.joiner_memory_mb, settings.partitions
+    require_fit(load, memory_mb=limit, folder=folder, partitions=partitions, segment_bytes=SEGMENT_BYTES)
+
+
+async def build(settings: JoinerSettings, joined: Task, folder: Path) -> App:
+    """The worker, wired, once the topics and the clocks are as they must be."""
+    await kafka.check_topics(settings, [IMPRESSIONS, BEHAVIOUR, topics.examples(joined.name), topics.CLOCK, "dead-letters"])
+    producer = await kafka.started(kafka.producer(settings))
+    found = await difference(producer, settings.partitions)
+    metrics.clock.set(found.ms / 1000)
+    require_near(found, settings.joiner_skew_ms)
+    app = App(f"joiner-{joined.name}", settings, instance=settings.joiner_instance, session=settings.joiner_session_s)
+    rule = Rule.of(joined, settings.joiner_slack_ms, settings.joiner_skew_ms)
+    Joiner(app, producer, rule, settings.partitions, folder)
+    return app
+
+
+def main() -> int:
+    """Run; returns the exit code."""
+    try:
+        settings = JoinerSettings.read()
+        joined = task(settings.task)
+        folder = settings.joiner_folder / joined.name / settings.joiner_instance
+        lock = own(folder)
+        check_fit(settings, joined, folder)
+    except BadSettings as error:
+        print(error, file=sys.stderr)
+        return 2
+    with lock:
+        serve("joiner", settings.log_level, lambda: build(settings, joined, folder), (settings.host, settings.joiner_port))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""The joiner's wiring: polls go into the partitions of the join, what is due goes to Kafka, what is acknowledged is committed."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from services.joiner import intake, metrics
+from services.joiner.join import Partition
+from services.joiner.records import Learn, Mark, Refuse, Safe
+from services.joiner.rule import Rule
+from services.joiner.segments import Segments
+from shared import topics
+from shared.dead_letters import DeadLetters, Record
+from shared.errors import FreshetError
+from shared.failpoints import failpoint
+from shared.messages import Behaviour, Impression
+from shared.stream import App, Start, Starts
+
+IMPRESSIONS, BEHAVIOUR = Impression.topic, Behaviour.topic
+TICK_S = 0.02
+"""How often the end of a topic is asked for while something waits for time to pass."""
+QUIET_TICKS = 50
+"""Ticks between two such questions where nothing waits."""
+COMMIT_S = 0.5
+
+
+class Joiner:
+    """One worker: the partitions that are its own, and what it sends of them.
+
+    Args:
+        app: where the polls come from and the commits go.
+        producer: sends the examples, in order.
+        rule: the join's.
+        partitions: count of the topics' partitions.
+        folder: of the waiting impressions' bytes, this worker's alone.
+    """
+
+    def __init__(self, app: App, producer: AIOKafkaProducer, rule: Rule, partitions: int, folder: Path) -> None:
+        self.app, self._producer, self._rule, self._count, self._folder = app, producer, rule, partitions, folder
+        self._topic, self._labels = topics.examples(rule.task), frozenset(rule.labels)
+        self._letters = DeadLetters(producer, "joiner")
+        self.partitions: dict[int, Partition] = {}
+        self._refused: dict[int, list[Refuse]] = {}
+        self._safe: dict[int, Safe] = {}
+        self._committed: dict[int, Safe] = {}
+        self._changed: set[int] = set()
+        self._wake = asyncio.Event()
+        app.began, app.revoked = self.begin, self.release
+        app.agent(app.source(IMPRESSIONS), name="impressions")(self.read_impressions)
+        app.agent(app.source(BEHAVIOUR), name="behaviour")(self.read_behaviour)
+        for loop in (self.emit_due, self.watch_time, self.keep_committing):
+            app.task(loop)
+
+    def begin(self, starts: Starts) -> None:
+        """Make the partitions' state anew, where their reading begins."""
+        self._drop()
+        for number in sorted({tp.partition for tp in starts}):
+            try:
+                shown, answered = (starts[TopicPartition(topic, number)] for topic in (IMPRESSIONS, BEHAVIOUR))
+            except KeyError:
+                raise FreshetError(f"Partition {number} of {IMPRESSIONS} and {BEHAVIOUR} went to different workers.") from None
+            store = Segments(self._folder / str(number))
+            self.partitions[number] = Partition(number, self._rule, store, Safe(mark(shown), mark(answered)))
+
+    async def release(self) -> None:
+        """Commit what is acknowledged, and let the partitions go."""
+        await self.commit()
+        self._drop()
+
+    async def read_impressions(self, stream: Any) -> None:
+        """Take the polls of ``impressions``."""
+        async for records in self.app.batches(stream):
+            if partition := self.partitions.get(records[0].partition):
+                usable, refused = intake.impressions(records, self._count)
+                partition.read_impressions(usable, records[-1].offset + 1, records[-1].timestamp)
+                self._took(partition.number, refused, partition.begin.impressions.emitted)
+
+    async def read_behaviour(self, stream: Any) -> None:
+        """Take the polls of ``behaviour``."""
+        async for records in self.app.batches(stream):
+            if partition := self.partitions.get(records[0].partition):
+                usable, refused = intake.outcomes(records, self._count, self._labels)
+                partition.read_behaviour(usable, records[-1].offset + 1, records[-1].timestamp)
+                self._took(partition.number, refused, partition.begin.behaviour.emitted)
+
+    def _took(self, number: int, refused: Sequence[Refuse], emitted: int) -> None:
+        new = [one for one in refused if cast(Record, one.record).offset >= emitted]
+        self._refused.setdefault(number, []).extend(new)
+        self._changed.add(number)
+        self._wake.set()
+
+    async def emit_due(self) -> None:
+        """Send what is due as soon as it is; any failure ends the process, since only reading again repairs it."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            changed, self._changed = self._changed, set()
+            stepped = [partition for number in changed if (partition := self.partitions.get(number))]
+            due = {partition.number: [*self._refused.pop(partition.number, []), *partition.step()] for partition in stepped}
+            safe = {partition.number: partition.safe() for partition in stepped}
+            await self._send(due)
+            failpoint("joiner.before_commit")
+            for partition in stepped:
+                if self.partitions.get(partition.number) is partition:
+                    self._safe[partition.number] = safe[partition.number]
+                self._measure(partition)
+
+    async def _send(self, due: dict[int, list[Learn | Refuse]]) -> None:
+        sent = []
+        for number, emissions in due.items():
+            for one in emissions:
+                if isinstance(one, Learn):
+                    sent.append(await self._producer.send(self._topic, one.value, key=one.key.encode(), partition=number))
+                    failpoint("joiner.emit")
+        refused = [one for emissions in due.values() for one in emissions if isinstance(one, Refuse)]
+        await asyncio.gather(*sent, *(self._letters.send(one.reason, one.detail, cast(Record, one.record)) for one in refused))
+        now = time.time()
+        for emissions in due.values():
+            for emission in emissions:
+                count(emission, now)
+
+    async def watch_time(self) -> None:
+        """Let time pass for topics that are read to their end: what the broker holds beyond it will be newer."""
+        tick = 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            tick += 1
+            asked = {number: one for number, one in self.partitions.items() if one.busy or tick % QUIET_TICKS == 0}
+            wanted = {TopicPartition(topic, number) for number in asked for topic in (IMPRESSIONS, BEHAVIOUR)}
+            now = int(time.time() * 1000)  # before the question
+            try:
+                ends = await self.app.highwaters(wanted & self.app.assigned())
+            except (KafkaError, ValueError):
+                continue  # the broker is away, or the partitions are: time stands still
+            for number, partition in asked.items():
+                if self.partitions.get(number) is partition:
+                    self._pass(partition, ends, now - self._rule.skew)
+
+    def _pass(self, partition: Partition, ends: Mapping[TopicPartition, int], time: int) -> None:
+        end = {topic: ends.get(TopicPartition(topic, partition.number), 1 << 62) for topic in (IMPRESSIONS, BEHAVIOUR)}
+        if partition.shown_next >= end[IMPRESSIONS]:
+            partition.all_shown_before(time)
+        if partition.answered_next >= end[BEHAVIOUR]:
+            partition.all_answered_before(time)
+        self._changed.add(partition.number)
+        self._wake.set()
+
+    async def keep_committing(self) -> None:
+        """Commit now and then."""
+        while True:
+            await asyncio.sleep(COMMIT_S)
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Commit what is acknowledged."""
+        new = {number: safe for number, safe in self._safe.items() if self._committed.get(number) != safe}
+        offsets = {
+            (topic, number): (at.offset, str(at.emitted))
+            for number, safe in new.items()
+            for topic, at in ((IMPRESSIONS, safe.impressions), (BEHAVIOUR, safe.behaviour))
+        }
+        if offsets and await self.app.commit_offsets(offsets):
+            self._committed.update(new)
+
+    def _measure(self, partition: Partition) -> None:
+        for reason, n in partition.counts.items():
+            metrics.passed_over.labels(reason).inc(n)
+        partition.counts.clear()
+        metrics.waiting.labels(partition.number).set(len(partition.waiting))
+        metrics.disk.labels(partition.number).set(cast(Segments, partition.store).size)
+
+    def _drop(self) -> None:
+        for partition in self.partitions.values():
+            cast(Segments, partition.store).close()
+            metrics.waiting.remove(partition.number)
+            metrics.disk.remove(partition.number)
+        for state in (self.partitions, self._refused, self._safe, self._committed):
+            state.clear()
+
+
+def mark(start: Start) -> Mark:
+    """What was committed, read back; where somebody else committed, all is emitted from the offset on."""
+    return Mark(start.offset, int(start.metadata) if start.metadata.isdecimal() else start.offset)
+
+
+def count(emission: Learn | Refuse, now: float) -> None:
+    """Note what was acknowledged at ``now``, in seconds."""
+    if isinstance(emission, Learn):
+        metrics.emitted.labels(emission.kind).inc()
+        metrics.delay.labels(emission.kind).observe(max(0.0, now - emission.complete / 1000))
+    elif emission.reason in ("unknown", "not_shown", "other_user"):
+        metrics.unmatched.labels(emission.reason).inc()
