@@ -44,7 +44,7 @@ class Shopper:
 
     async def play(self, synthetic: bool) -> None:
         """Send the catalogue, play, report all that still waits, and look which bundles learned it."""
-        journey = await asyncio.to_thread(Journey.load, self.settings.shopper_households, self.settings.shopper_seed)
+        journey = await asyncio.to_thread(self._load)
         items = list(journey.items())
         await self._send(items)
         sending, started = asyncio.create_task(self.outbox.run()), self.clock.now()
@@ -54,6 +54,10 @@ class Shopper:
         await sending
         await drain(self.asker, self.clock, items[0].item_id, self.settings.clock, self.span.last, self.settings.shopper_drain)
         self._account("synthetic" if synthetic else "journey", started, ended, len(items))
+
+    def _load(self) -> Journey:
+        settings = self.settings
+        return Journey.load(settings.shopper_households, settings.shopper_seed, cache=settings.shopper_log / "cache")
 
     async def _send(self, items: Sequence[Item]) -> None:
         for start in range(0, len(items), ITEMS):

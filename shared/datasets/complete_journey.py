@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -201,15 +202,15 @@ def _folder() -> Path:
 
 def _read_lines(file: Path, households: int | None, seed: int, start: datetime, end: datetime) -> tuple[NDArray[np.int64], Lines]:
     """The sample's product ids (by their number), and its lines. Lines without a quantity or a price are returns: left out."""
-    table = pq.read_table(file, columns=[*_COLUMNS, "sales_value", "transaction_timestamp"])
-    column = {name: table[name].to_numpy() for name in _COLUMNS}
-    sales, time = table["sales_value"].to_numpy(), table["transaction_timestamp"].to_numpy().astype("M8[us]").astype(np.int64) / 1e6
-    everyone = np.unique(column["household_id"])
+    everyone = np.unique(pq.read_table(file, columns=["household_id"])["household_id"].to_numpy())
     chosen = np.random.default_rng(seed).permutation(everyone)[:households]
-    kept = np.isin(column["household_id"], chosen) & (column["quantity"] > 0) & (sales > 0)
-    kept &= (time >= start.timestamp()) & (time < end.timestamp())
-    rows = np.flatnonzero(kept)
-    rows = rows[np.lexsort([column["basket_id"][rows], time[rows]])]
+    parts = [
+        _kept(batch, chosen, start.timestamp(), end.timestamp())
+        for batch in pq.ParquetFile(file).iter_batches(1 << 17, columns=[*_COLUMNS, "sales_value", "transaction_timestamp"])
+    ]
+    column = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    rows = np.lexsort([column["basket_id"], column["time"]])
+    sales, time = column["sales"], column["time"]
     ids, numbers = np.unique(column["product_id"][rows], return_inverse=True)
     quantity = column["quantity"][rows].astype(np.float64)
     lines = Lines(
@@ -223,6 +224,16 @@ def _read_lines(file: Path, households: int | None, seed: int, start: datetime, 
         time=time[rows],
     )
     return ids, lines
+
+
+def _kept(batch: Any, chosen: NDArray[np.int64], start: float, end: float) -> dict[str, NDArray[Any]]:
+    """The lines of these households in [start, end) that are no returns, as columns."""
+    column: dict[str, NDArray[Any]] = {name: batch.column(name).to_numpy() for name in _COLUMNS}
+    column["sales"] = batch.column("sales_value").to_numpy()
+    column["time"] = batch.column("transaction_timestamp").to_numpy().astype("M8[us]").astype(np.int64) / 1e6
+    kept = np.isin(column["household_id"], chosen) & (column["quantity"] > 0) & (column["sales"] > 0)
+    kept &= (column["time"] >= start) & (column["time"] < end)
+    return {name: values[kept] for name, values in column.items()}
 
 
 _COLUMNS = ("household_id", "store_id", "basket_id", "product_id", "quantity", "week")

@@ -58,8 +58,8 @@ def _scan(
     for store, week in store_weeks:
         open_weeks[store, week] = True
     keys, flags = [], []
-    parquet = pq.ParquetFile(file, read_dictionary=["display_location", "mailer_location"])
-    for batch in parquet.iter_batches(1 << 20):
+    parquet = pq.ParquetFile(file, read_dictionary=["display_location", "mailer_location"], pre_buffer=False)
+    for batch in parquet.iter_batches(1 << 17):
         product, store, week = (batch.column(name).to_numpy() for name in ("product_id", "store_id", "week"))
         kept = (product < len(known)) & open_weeks[store, week]
         kept[kept] = known[product[kept]]
