@@ -11,34 +11,14 @@ from typing import Annotated
 import typer
 
 from infra.local import base, demo, prepare, status
-from infra.local.engines import CREDENTIALS
+from infra.local.console import local_stack, plainly, read_settings
+from infra.local.operate.commands import register
 from infra.local.progress import Steps, console
 from infra.local.settings import StackSettings
 from infra.local.stack import Stack
-from shared.errors import BadSettings, FreshetError
+from shared.errors import BadSettings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Keeps a shop's models fresh.")
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    """An error that we raise on purpose is one sentence, not a traceback."""
-    try:
-        yield
-    except FreshetError as error:
-        console.print(f"[red]{error}[/red]", soft_wrap=True)
-        raise typer.Exit(1) from None
-
-
-def _settings() -> StackSettings:
-    settings = StackSettings.read().resolved()
-    if not settings.external("s3"):
-        os.environ.update(CREDENTIALS)  # where boto3 looks
-    return settings
-
-
-def _stack() -> Stack:
-    return Stack(_settings(), step=Steps())
 
 
 @contextmanager
@@ -70,7 +50,7 @@ def up(
     The first start imports the example shop's history and makes the base bundle, which later starts find.
     """
     with plainly():
-        stack = _stack()
+        stack = local_stack()
         stack.check()
         with stopping_on_interrupt(stack):
             if not empty:
@@ -90,12 +70,12 @@ def play_demo(
     """Play a real shop through the whole loop, and report; further options go to the shopper (``--seconds 60``)."""
     with plainly():
         steps = Steps()
-        stack = Stack(_settings().model_copy(update={"clock": "event"}), "demo", steps)
+        stack = Stack(read_settings().model_copy(update={"clock": "event"}), "demo", steps)
         stack.check()
         with stopping_on_interrupt(stack):
             figures = demo.run(stack, steps, context.args)
-        if not keep:
-            stack.stop()
+            if not keep:
+                stack.stop()
         console.print(demo.summary(figures, stack.settings.state))
 
 
@@ -103,14 +83,14 @@ def play_demo(
 def down() -> None:
     """Stop all in order; data stays."""
     with plainly():
-        console.print("stopped" if _stack().stop() else "nothing was running")
+        console.print("stopped" if local_stack().stop() else "nothing was running")
 
 
 @app.command("status")
 def show_status() -> None:
     """What runs: state, process id, memory, port, readiness."""
     with plainly():
-        stack = _stack()
+        stack = local_stack()
         if not stack.states():
             console.print("nothing runs: `freshet up` starts the stack")
         else:
@@ -121,7 +101,7 @@ def show_status() -> None:
 def topics() -> None:
     """Create the topics that are missing, and check the others."""
     with plainly():
-        made = prepare.topics(_settings())
+        made = prepare.topics(read_settings())
         console.print(f"created: {', '.join(made)}" if made else "all topics stand as the table says")
 
 
@@ -145,6 +125,8 @@ def logs(name: Annotated[str, typer.Argument(help="an engine or a service")], fo
         sys.stdout.flush()
         os.execvp("tail", ["tail", "-n", "100", *(["-f"] if follow else []), str(log)])
 
+
+register(app)
 
 if __name__ == "__main__":
     app()

@@ -1,9 +1,10 @@
 """``freshet demo``: a real shop's households through the whole loop, watched live, with a report at the end."""
 
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,12 @@ def run(stack: Stack, steps: Steps, arguments: list[str]) -> dict[str, Any]:
     base.make(stack)
     stack.start_services()
     log = stack.folder("shopper")
-    with steps("shopper: the catalogue sent, the first answer served"):
-        shopper = _start(stack, log, arguments)
-        _first_answer(shopper, log, stack.settings.state / "logs" / "shopper.log")
-    steps.output.print(f"the first answer was served {time.time() - started:.0f} s after the start")
-    budget = dict(steps.seconds)
-    _watch(stack, shopper, log, steps)
+    with _playing(stack, log, arguments) as shopper:
+        with steps("shopper: the catalogue sent, the first answer served"):
+            _first_answer(shopper, log, stack.settings.state / "logs" / "shopper.log")
+        steps.output.print(f"the first answer was served {time.time() - started:.0f} s after the start")
+        budget = dict(steps.seconds)
+        _watch(stack, shopper, log, steps)
     with steps("report"):
         return run_report(
             stack.settings,
@@ -53,7 +54,9 @@ def run(stack: Stack, steps: Steps, arguments: list[str]) -> dict[str, Any]:
         )
 
 
-def _start(stack: Stack, log: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+@contextmanager
+def _playing(stack: Stack, log: Path, arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """The shopper, which has ended when this ends."""
     settings = stack.settings
     doors = {
         "FRESHET_COLLECTOR": f"http://{settings.host}:{settings.collector_port}",
@@ -61,9 +64,17 @@ def _start(stack: Stack, log: Path, arguments: list[str]) -> subprocess.Popen[by
         "FRESHET_SHOPPER_LOG": str(log),
     }
     with (settings.state / "logs" / "shopper.log").open("wb") as output:
-        return subprocess.Popen(  # a session of its own: Ctrl-C reaches it through us, in order
+        shopper = subprocess.Popen(  # a session of its own: Ctrl-C reaches it through us, in order
             [*COMMAND, *arguments], env={**stack.variables, **doors}, stdout=output, stderr=output, start_new_session=True
         )
+    try:
+        yield shopper
+    finally:
+        shopper.terminate()
+        try:
+            shopper.wait(30)
+        except subprocess.TimeoutExpired:
+            shopper.kill()
 
 
 def _first_answer(shopper: subprocess.Popen[bytes], log: Path, output: Path, wait_s: float = 120.0) -> None:
@@ -74,31 +85,17 @@ def _first_answer(shopper: subprocess.Popen[bytes], log: Path, output: Path, wai
         if shopper.poll() is not None:
             raise Unavailable(f"the shopper ended before its first answer: see {output}")
         if time.monotonic() > deadline:
-            shopper.terminate()
             raise Unavailable(f"no answer was served within {wait_s:.0f} s: see {output}")
         time.sleep(0.1)
 
 
 def _watch(stack: Stack, shopper: subprocess.Popen[bytes], log: Path, steps: Steps) -> None:
-    """Show the play until the shopper has ended; Ctrl-C lets it report what it owes, then goes on to the report."""
+    """Show the play until the shopper has ended."""
     from infra.local.view import watch
 
-    try:
-        watch(_metrics(stack), log, Storage.connect(stack.settings), until=lambda: shopper.poll() is not None, output=steps.output)
-    except KeyboardInterrupt:
-        stop(shopper)
-        raise
+    watch(_metrics(stack), log, Storage.connect(stack.settings), until=lambda: shopper.poll() is not None, output=steps.output)
     if shopper.returncode:
         raise Unavailable(f"the shopper stopped with {shopper.returncode}: see {stack.settings.state / 'logs' / 'shopper.log'}")
-
-
-def stop(shopper: subprocess.Popen[bytes], wait_s: float = 30.0) -> None:
-    """Let the shopper end in order, by force after ``wait_s`` seconds."""
-    shopper.send_signal(signal.SIGTERM)
-    try:
-        shopper.wait(wait_s)
-    except subprocess.TimeoutExpired:
-        shopper.kill()
 
 
 def _metrics(stack: Stack) -> dict[str, str]:

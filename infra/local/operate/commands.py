@@ -1,0 +1,167 @@
+"""The operators' commands: ``freshet bundles``, ``windows``, ``dead-letters``, ``lag``."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from infra.local.console import local_stack, plainly, read_settings
+from infra.local.operate import bundles as serving
+from infra.local.operate import dead_letters as letters
+from infra.local.operate import lag as lagging
+from infra.local.progress import console
+from shared.bundles.storage import Storage
+from shared.messages import WindowPlan
+
+Version = Annotated[str, typer.Argument(help="as `freshet bundles list` shows it")]
+Newest = Annotated[int, typer.Option("--newest", min=1, help="how many")]
+
+bundles = typer.Typer(no_args_is_help=True, help="Which bundle is served.")
+dead_letters = typer.Typer(no_args_is_help=True, help="Records that nobody could use.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the operators' commands to the command line."""
+    app.add_typer(bundles, name="bundles")
+    app.add_typer(dead_letters, name="dead-letters")
+    app.command("windows")(show_windows)
+    app.command("lag")(show_lag)
+
+
+@bundles.command("list")
+def list_bundles(newest: Newest = 20) -> None:
+    """The newest versions; what the pointers say."""
+    with plainly():
+        storage = Storage.connect(read_settings())
+        pointers = {name: storage.pointer(name) for name in ("latest", "pin")}
+        rows = _table("version", "kind", "parent", "windows", "bytes", "made", "")
+        for one in serving.listed(storage, newest):
+            marks = [name for name, pointer in pointers.items() if pointer and pointer.version == one.version]
+            size = sum(file.size for file in one.files.values())
+            windows = "–".join(str(window) for window in one.windows)
+            rows.add_row(one.version, one.kind, one.parent or "", windows, f"{size:,}", _at(one.created), ", ".join(marks))
+        console.print(rows)
+
+
+@bundles.command("show")
+def show_bundle(version: Version) -> None:
+    """A version's manifest, as JSON."""
+    with plainly():
+        manifest = Storage.connect(read_settings()).manifest(version)
+        console.print_json(msgspec.json.encode(manifest).decode())
+
+
+@bundles.command("verify")
+def verify_bundle(version: Version) -> None:
+    """Load a version as ranking would: signature, hashes, shapes, finite weights."""
+    with plainly():
+        read = read_settings()
+        manifest = serving.verify(Storage.connect(read), version, read.keys[1], time.time())
+        console.print(f"{version} may be served: signed by the trusted key, its weights are {manifest.weights_sha256[:16]}…")
+
+
+@bundles.command("pin")
+def pin_bundle(version: Version) -> None:
+    """Make ranking serve a version, whatever is published, until `unpin`."""
+    with plainly():
+        read = read_settings()
+        pointer = serving.pin(Storage.connect(read), version, read.keys[1], time.time())
+        console.print(f"pinned {version}: {pointer.full} and {len(pointer.deltas)} deltas; ranking follows within seconds")
+
+
+@bundles.command("unpin")
+def unpin_bundle() -> None:
+    """Let ranking follow the newest bundle again."""
+    with plainly():
+        Storage.connect(read_settings()).unpin()
+        console.print("unpinned: ranking follows the newest bundle")
+
+
+@bundles.command("restore")
+def restore_bundle(
+    version: Version,
+    without: Annotated[list[int] | None, typer.Option("--without", help="a window to leave out; may be given again")] = None,
+) -> None:
+    """Take learning back to a version's checkpoint, and on through the windows after it, without some."""
+    with plainly():
+        plans = asyncio.run(serving.restore(read_settings(), version, without or [], time.time()))
+        console.print(f"learning goes back to {version} and through {len(plans) - 1} windows again, from window {plans[0].window}")
+
+
+def show_windows(newest: Newest = 20) -> None:
+    """The newest windows of the lineage that is learned."""
+    with plainly():
+        plans = asyncio.run(serving.folded(read_settings()))
+        rows = _table("window", "epoch", "examples", "catalogues", "planned", "")
+        for plan in plans.lineage[-newest:]:
+            rows.add_row(
+                str(plan.window),
+                str(plan.epoch),
+                str(sum(end - start for start, end in plan.ranges.values())),
+                str(len(plan.catalogues)),
+                _at(plan.planned_at),
+                _remark(plan),
+            )
+        console.print(rows)
+
+
+@dead_letters.command("list")
+def list_letters(reason: str = "", service: str = "", newest: Newest = 20) -> None:
+    """How many there are by reason, and the newest of them."""
+    with plainly():
+        found = asyncio.run(letters.letters(read_settings(), reason, service))
+        counted = _table("service", "reason", "topic", "records")
+        for (by, why, topic), count in letters.counts(found).items():
+            counted.add_row(by, why, topic, f"{count:,}")
+        rows = _table("time", "origin", "reason", "detail")
+        for one in found[-newest:]:
+            origin = f"{one.origin.topic}/{one.origin.partition}@{one.origin.offset}"
+            rows.add_row(f"{one.time:%Y-%m-%d %H:%M:%S}", origin, one.reason, one.detail)
+        console.print(counted, rows)
+
+
+@dead_letters.command("replay")
+def replay_letters(
+    reason: Annotated[str, typer.Option("--reason", help="of the records to send again")],
+    service: str = "",
+    yes: Annotated[bool, typer.Option("--yes", help="send; without it, only say what would be sent")] = False,
+) -> None:
+    """Send records of one reason to their topics again, once its cause is mended."""
+    with plainly():
+        read = read_settings()
+        found = asyncio.run(letters.letters(read, reason, service))
+        if not yes:
+            console.print(f"{len(found)} records would be sent again: add --yes")
+            return
+        console.print(f"{asyncio.run(letters.send_again(read, found))} records were sent again")
+
+
+def show_lag() -> None:
+    """How old the last record is that each service read, by topic."""
+    with plainly():
+        urls = {service.name: f"http://{service.host}:{service.port}/metrics" for service in local_stack().services}
+        rows = _table("service", "topic", "partitions", "oldest last record")
+        for (service, topic), (seconds, partitions) in lagging.ages(urls).items():
+            rows.add_row(service, topic, str(partitions), f"{seconds:,.1f} s")
+        console.print(rows if rows.row_count else "no service answers: `freshet status` shows what runs")
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _at(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _remark(plan: WindowPlan) -> str:
+    if plan.restarts:
+        return f"back to {plan.restarts}"
+    return "left out" if plan.without else ""

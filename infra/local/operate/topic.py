@@ -1,0 +1,30 @@
+"""A topic read from its beginning to where it ended when we began, without a consumer group."""
+
+from collections.abc import AsyncIterator
+
+from aiokafka import ConsumerRecord, TopicPartition
+
+from shared.kafka import consumer, started
+from shared.settings import Settings
+
+
+async def records(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
+    """Each record, in offset order within a partition.
+
+    Raises:
+        KafkaUnavailable: no broker answered.
+    """
+    client = await started(consumer(settings))
+    try:
+        partitions = [TopicPartition(topic, partition) for partition in sorted(await client.partitions_for_topic(topic) or ())]
+        if not partitions:
+            return
+        client.assign(partitions)
+        ends = await client.end_offsets(partitions)
+        while any([await client.position(partition) < end for partition, end in ends.items()]):
+            for partition, batch in (await client.getmany(timeout_ms=500)).items():
+                for record in batch:
+                    if record.offset < ends[partition]:
+                        yield record
+    finally:
+        await client.stop()
