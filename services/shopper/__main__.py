@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import resource
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -100,6 +101,7 @@ class Shopper:
             items=items,
             households=self.settings.shopper_households,
             seed=self.settings.shopper_seed,
+            memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         )
         self.lines.write(played)
         self.logger.info("play_ended", play=self.name, seconds=round(ended - started, 1), event_time_end=self.span.last)

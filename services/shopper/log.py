@@ -80,6 +80,8 @@ class Played(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     items: int = 0
     households: int = 0
     seed: int = 0
+    memory_mb: float = 0.0
+    """The most that the shopper held."""
 
 
 Line = TypeVar("Line", bound=msgspec.Struct)

@@ -55,6 +55,7 @@ def run_report(
     gathered = gather(settings, log, _played(log, play), verify_key)
     gathered.counters = counters(metrics or {})
     gathered.memory = {name: peak_memory(process) for name, process in (processes or {}).items()}
+    gathered.memory["shopper"] = gathered.played.memory_mb
     gathered.steps = dict(steps or {})
     figures = report(gathered)
     out.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ def gather(settings: Settings, log: Path, played: Played, verify_key: Path) -> G
     topics = asyncio.run(read_topics(settings, played.started_wall, requests, [line.event_id for line in accepted]))
     answered = next((line.bundle for line in asked if line.bundle), "")
     base = _base(storage, base_of(manifests, answered), verify_key)
-    rows = judged(asked, accepted, topics.impressions, base, _shown_before(played))
+    rows = judged(asked, accepted, topics.impressions, base, _shown_before(played, log / "cache"))
     return Gathered(played, asked, accepted, topics, manifests, rows)
 
 
@@ -94,11 +95,11 @@ def _base(storage: Storage, version: str | None, verify_key: Path) -> Scorer | N
         return None
 
 
-def _shown_before(played: Played) -> Counter[str]:
+def _shown_before(played: Played, cache: Path) -> Counter[str]:
     """Item → lists that it was in before this play: the history's and earlier plays'."""
     if played.kind != "journey":
         return Counter()
-    journey = Journey.load(played.households, played.seed)
+    journey = Journey.load(played.households, played.seed, cache=cache)
     shown: Counter[str] = Counter()
     for basket in journey.baskets(FIRST, datetime.fromtimestamp(played.first_time, UTC)):
         for candidates in basket.lists:
