@@ -15,7 +15,7 @@ from services.joiner.settings import JoinerSettings
 from shared import kafka, topics
 from shared.errors import BadSettings
 from shared.stream import App, serve
-from shared.tasks import Task, task
+from shared.tasks import Task
 
 
 def own(folder: Path) -> IO[str]:
@@ -47,7 +47,8 @@ async def build(settings: JoinerSettings, joined: Task, folder: Path) -> App:
     found = await difference(producer, settings.partitions)
     metrics.clock.set(found.ms / 1000)
     require_near(found, settings.joiner_skew_ms)
-    app = App(f"joiner-{joined.name}", settings, instance=settings.joiner_instance, session=settings.joiner_session_s)
+    group = settings.joiner_group or f"joiner-{joined.name}"
+    app = App(group, settings, instance=settings.joiner_instance, session=settings.joiner_session_s)
     rule = Rule.of(joined, settings.joiner_slack_ms, settings.joiner_skew_ms)
     Joiner(app, producer, rule, settings.partitions, folder)
     return app
@@ -57,7 +58,7 @@ def main() -> int:
     """Run; returns the exit code."""
     try:
         settings = JoinerSettings.read()
-        joined = task(settings.task)
+        joined = settings.joined()
         folder = settings.joiner_folder / joined.name / settings.joiner_instance
         lock = own(folder)
         check_fit(settings, joined, folder)
