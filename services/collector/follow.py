@@ -9,8 +9,8 @@ from aiokafka.errors import KafkaError
 from services.collector import metrics
 from services.collector.stamp import Catalogue
 from shared.dead_letters import Record
-from shared.errors import KafkaUnavailable
-from shared.kafka import consumer, started
+from shared.errors import BadRecord, KafkaUnavailable
+from shared.kafka import consumer, partition_for, started
 from shared.messages import Item
 from shared.settings import Settings
 
@@ -47,18 +47,26 @@ class Follower:
     async def _read(self, reader: AIOKafkaConsumer) -> None:
         for records in (await reader.getmany(timeout_ms=200)).values():
             for record in records:
-                if reason := take(self._catalogue, record):
-                    await self._keep("undecodable", reason, record)
+                try:
+                    take(self._catalogue, record, self._settings.partitions)
+                except BadRecord as error:
+                    await self._keep(error.code, error.reason, record)
         metrics.catalogue_items.set(len(self._catalogue))
 
 
-def take(catalogue: Catalogue, record: Record) -> str:
-    """Take a record of ``items`` over; returns why it cannot be, or nothing. An empty one removes its item."""
+def take(catalogue: Catalogue, record: Record, partitions: int) -> None:
+    """Take a record of ``items`` over. An empty one removes its item.
+
+    Raises:
+        BadRecord: it is no item (``undecodable``), or stands where its key does not belong (``misrouted``).
+    """
     if not record.value:
         catalogue.remove((record.key or b"").decode(errors="replace"))
-        return ""
+        return
     try:
-        catalogue.put(msgspec.json.decode(record.value, type=Item), record.offset)
+        item = msgspec.json.decode(record.value, type=Item)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return str(error)
-    return ""
+        raise BadRecord("undecodable", str(error)) from None
+    if (home := partition_for(item.item_id, partitions)) != record.partition:
+        raise BadRecord("misrouted", f"Item {item.item_id} belongs to partition {home}: use murmur2 of its item_id as the key.")
+    catalogue.put(item, record.offset)
