@@ -1,6 +1,7 @@
 """``python -m services.ranking``: serve on FRESHET_HOST and FRESHET_RANKING_PORT, one process."""
 
 import os
+import signal
 import socket
 import sys
 
@@ -31,6 +32,8 @@ def main() -> int:
         )
         server = uvicorn.Server(config)
         doors.on_failure(lambda: setattr(server, "should_exit", True))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)  # uvicorn drains on them, and raises them again once it is done
         server.run([socket.create_server((settings.host, settings.ranking_port), backlog=2048)])
     except (FreshetError, OSError) as error:
         log("ranking").error("stopped", detail=str(error))

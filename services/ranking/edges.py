@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.errors import KafkaUnavailable
@@ -72,7 +72,8 @@ class ImpressionSender:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: Any = None
+        self._ending: set[asyncio.Future[None]] = set()
 
     async def connect(self) -> None:
         """Start a producer.
@@ -90,12 +91,11 @@ class ImpressionSender:
         """
         if self._producer is None:
             await until_kafka_answers(self.connect)
-        assert self._producer is not None
         current = self._producer
         try:
             sent: asyncio.Future[object] = await current.send(Impression.topic, value, key=key)
         except KafkaError as error:
-            await self._drop(current)
+            self._retire(current)
             raise KafkaUnavailable(f"Kafka did not take an impression ({error!r})") from error
         sent.add_done_callback(lambda done: self._look(current, done))
         return sent
@@ -103,14 +103,16 @@ class ImpressionSender:
     async def stop(self) -> None:
         """Let what was sent arrive, and close."""
         if self._producer:
-            await self._producer.stop()
+            self._retire(self._producer)
+        await asyncio.gather(*self._ending)
 
     def _look(self, used: Any, done: "asyncio.Future[object]") -> None:
-        if not done.cancelled() and done.exception() is not None and used is self._producer:
-            self._producer = None
-            self._ending = asyncio.ensure_future(used.stop())
+        if not done.cancelled() and done.exception() is not None:
+            self._retire(used)
 
-    async def _drop(self, used: Any) -> None:
+    def _retire(self, used: Any) -> None:
         if used is self._producer:
             self._producer = None
-        await used.stop()
+            ending = asyncio.ensure_future(used.stop())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)

@@ -11,7 +11,7 @@ class RankingSettings(Settings):
     """Where it listens, whom it trusts, and how much may wait."""
 
     ranking_port: int = Field(18081, ge=1, le=65535)
-    verify_key: Path = Path(".state/keys/verify.pem")
+    verify_key: Path = Path("keys/verify.pem")
     """The Ed25519 public key (PEM) whose bundles are served; no other's are."""
     ranking_concurrency: int = Field(64, ge=1)
     """Requests in work at once; above it the answer is 503 with Retry-After."""
