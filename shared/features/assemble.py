@@ -130,18 +130,19 @@ class Assembler:
             for entries, keys in ((self._items, rows.item_keys), (self._categories, categories), (self._brands, brands))
         )
         factor = self._items.factor(rows.user, now)
-        count = category.sum("priced")
+        in_category, in_brand = (entries.factor(rows.user, now) for entries in (self._categories, self._brands))
+        count = category.sum("priced") * in_category
         usual = np.nan_to_num(user_price)
-        within = np.where(np.isnan(user_price), np.nan, (category.sum("log_price") + usual) / (count + 1.0))
+        within = np.where(np.isnan(user_price), np.nan, (category.sum("log_price") * in_category + usual) / (count + 1.0))
         return [
             np.nan_to_num(log_price),
             np.nan_to_num(log_price - item_price),
             item.sum("count") * factor,
             item.sum("weight") * factor,
             since(item.last(), now),
-            category.sum("weight") / (self._categories.block(rows.user, "weight").sum(1) + 1.0),
+            category.sum("weight") * in_category / (self._categories.block(rows.user, "weight").sum(1) * in_category + 1.0),
             since(category.last(), now),
-            brand.sum("weight") / (self._brands.block(rows.user, "weight").sum(1) + 1.0),
+            brand.sum("weight") * in_brand / (self._brands.block(rows.user, "weight").sum(1) * in_brand + 1.0),
             since(brand.last(), now),
             np.nan_to_num(log_price - user_price),
             np.nan_to_num(log_price - within),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from shared.errors import BadInput, BadSettings
 from shared.features.events import micros
 from shared.features.plan import Field, Plan
-from shared.features.plans import UnknownPlan, View, plan_key
+from shared.features.plans import UnknownPlan, View, plan_key, store_plan
 from shared.features.writer import RowWriter
 from shared.settings import Settings
 
@@ -190,12 +190,6 @@ class PackedOnlineStore(OnlineStore):
         return self._views[key]
 
 
-def store_plan(client: redis.Redis, plan: Plan) -> None:
-    """Make a plan the current one of its view; the earlier ones stay."""
-    client.set(plan_key(plan.project, plan.view, plan.id), plan.to_json())
-    client.set(plan_key(plan.project, plan.view), plan.id)
-
-
 def _load(client: redis.Redis, current: Plan) -> View:
     names = list(client.scan_iter(match=f"{plan_key(current.project, current.view)}:*", count=1000))
     found: Any = client.mget(names) if names else []
@@ -250,4 +244,4 @@ def _values(field: Field, column: NDArray[Any]) -> list[Value]:
     return [Value(**{attribute: x}) if x == x else Value() for x in column.tolist()]
 
 
-__all__ = ["PackedOnlineStore", "PackedOnlineStoreConfig", "compile_plan", "store_plan"]
+__all__ = ["PackedOnlineStore", "PackedOnlineStoreConfig", "compile_plan"]

@@ -17,6 +17,12 @@ def plan_key(project: str, view: str, identifier: int | None = None) -> str:
     return f"plan:{project}:{view}" if identifier is None else f"plan:{project}:{view}:{identifier}"
 
 
+def store_plan(client: Any, plan: Plan) -> None:
+    """Make a plan the current one of its view; the earlier ones stay. ``client`` is a ``redis.Redis``."""
+    client.set(plan_key(plan.project, plan.view, plan.id), plan.to_json())
+    client.set(plan_key(plan.project, plan.view), plan.id)
+
+
 class UnknownPlan(Exception):
     """A row follows a plan that was applied after the plans were loaded: load them again."""
 

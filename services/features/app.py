@@ -1,0 +1,175 @@
+"""Wires the topics to the rows: receives batches, calls the folds, flushes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from aiokafka import TopicPartition
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.features.by_item import LARGEST
+from services.features.cache import Cache
+from services.features.catalogue import Catalogue
+from services.features.flush import Flush
+from services.features.history import History
+from services.features.items import Items
+from services.features.markers import Markers, Place
+from services.features.settings import FeaturesSettings
+from services.features.users import Users
+from shared.dead_letters import DeadLetters
+from shared.errors import StoreUnavailable
+from shared.features.plans import Plans
+from shared.features.writer import RowWriter
+from shared.kafka import check_topics, producer, started
+from shared.messages import Behaviour, DeadLetter, Item
+from shared.stream import App, Start, Starts
+from shared.topics import BEHAVIOUR_BY_ITEM
+
+SLICE = LARGEST
+"""Records that are folded at once; the settings make sure that so many rows fit into memory."""
+TOPICS = (Behaviour.topic, BEHAVIOUR_BY_ITEM, Item.topic)
+
+
+class FeaturesApp(App):
+    """The features service: three topics, three views, one flush."""
+
+    def __init__(self, settings: FeaturesSettings, plans: Plans, client: Any, kafka: Any) -> None:
+        super().__init__("features", settings, instance=settings.features_instance, session=settings.features_session_s)
+        partitions, n = settings.partitions, settings.features_items
+        self.users = Users(
+            plans.user, client, settings.features_users, partitions=partitions, per_minute=settings.features_per_minute
+        )
+        self.items = Items(plans.item, client, n, partitions=partitions)
+        self.catalogue = Catalogue(plans.catalogue, client, n, partitions=partitions)
+        self.caches = (self.users.cache, self.items.cache, self.catalogue.cache)
+        self.markers = Markers(client, settings.project)
+        self.flush = Flush(self.caches, self.markers, RowWriter(client), kafka, DeadLetters(kafka, "features"))
+        self.history = History(settings.features_history) if settings.features_history else None
+        for cache in self.caches:
+            cache.unrecorded = set() if self.history else None
+        self.start_offsets, self.began, self.revoked = self._claim, self._begin, self._let_go
+        self._client, self._kafka = client, kafka
+        self._read: dict[Place, int] = {}
+        self._ends: dict[Place, int] | None = None
+        self._packed = settings.features_items // LARGEST
+        self._caught_up, self._open, self._life = False, False, 0
+        self._wire(settings)
+
+    @property
+    def reading(self) -> bool:
+        """Whether what stood on the topics when they were assigned is in the rows."""
+        return super().reading and self._caught_up
+
+    def _wire(self, settings: FeaturesSettings) -> None:
+        self.agent(self.source(Behaviour.topic), name="users")(self._count_users)
+        self.agent(self.source(BEHAVIOUR_BY_ITEM), name="items")(self._count_items)
+        self.agent(self.source(Item.topic), name="catalogue")(self._keep_lines)
+        self.timer(settings.features_flush_s)(self._tick)
+        if self.history:
+            self.timer(settings.features_history_s)(self._record)
+
+    async def _count_users(self, stream: Any) -> None:
+        async for part in self._parts(stream, SLICE):
+            read = self.users.decode(part)
+            if await self._here(self.users.cache, read.names):
+                self.flush.pending.records += self.users.apply(read)
+                self._passed(part, read.letters)
+
+    async def _count_items(self, stream: Any) -> None:
+        async for part in self._parts(stream, self._packed):
+            read = self.items.decode(part)
+            if await self._here(self.items.cache, read.names):
+                self.items.apply(read)
+                self._passed(part, read.letters)
+
+    async def _keep_lines(self, stream: Any) -> None:
+        async for part in self._parts(stream, SLICE):
+            read = self.catalogue.decode(part)
+            if await self._here(self.catalogue.cache, read.names):
+                self.catalogue.apply(read)
+                self._passed(part, read.letters)
+
+    async def _parts(self, stream: Any, size: int) -> AsyncIterator[list[Any]]:
+        """Batches in handy parts; after a rebalance nothing of what was polled before it, or there would be a gap."""
+        async for records in self.batches(stream):
+            life = self._life
+            for start in range(0, len(records), size):
+                if not self._open or life != self._life:
+                    break
+                yield records[start : start + size]
+
+    async def _here(self, cache: Cache, names: Sequence[str]) -> bool:
+        """Bring the ids' rows into memory; False when a rebalance took the batch away meanwhile."""
+        life = self._life
+        while not await cache.touch(names):
+            await self._tick()
+        return self._open and life == self._life
+
+    def _passed(self, records: list[Any], letters: list[tuple[str, str, Any]]) -> None:
+        last = records[-1]
+        self.flush.pending.letters += letters
+        self.flush.pending.positions[last.topic, last.partition] = last.offset + 1
+        self._read[last.topic, last.partition] = last.offset + 1
+
+    async def _tick(self) -> None:
+        positions = await self.flush()
+        if positions:
+            await self.commit_offsets({place: (offset, "") for place, offset in positions.items()})
+        if not self._caught_up and super().reading:
+            await self._compare()
+
+    async def _compare(self) -> None:
+        if self._ends is None:
+            ends = await self.highwaters(self.assigned())
+            self._ends = {(tp.topic, tp.partition): end for tp, end in ends.items()}
+        self._caught_up = all(self._read.get(place, 0) >= end for place, end in self._ends.items())
+
+    async def _claim(self, partitions: Iterable[TopicPartition]) -> Starts:
+        offsets = await self.markers.claim((tp.topic, tp.partition) for tp in partitions)
+        return {TopicPartition(*place): Start(offset) for place, offset in offsets.items()}
+
+    def _begin(self, starts: Starts) -> None:
+        self._forget()
+        self._open = True
+        self._read = {(tp.topic, tp.partition): start.offset for tp, start in starts.items()}
+
+    async def _let_go(self) -> None:
+        await self._tick()
+        self.markers.forget()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.flush.drop()
+        for cache in self.caches:
+            cache.clear()
+        self._read, self._ends, self._caught_up = {}, None, False
+        self._open, self._life = False, self._life + 1
+
+    async def _record(self) -> None:
+        for cache in self.caches:
+            if self.history and (part := cache.record()):
+                await asyncio.to_thread(self.history.append, cache.view.plan, part)
+
+    async def on_stop(self) -> None:
+        """Leave with everything written."""
+        await super().on_stop()
+        await self._record()
+        await self._kafka.stop()
+        await self._client.aclose()
+
+
+async def build(settings: FeaturesSettings) -> FeaturesApp:
+    """The app, with its engines found and its topics checked.
+
+    Raises:
+        StoreUnavailable: Valkey does not answer.
+        BadSettings: nothing was applied yet, or a topic differs from the table.
+    """
+    await check_topics(settings, [*TOPICS, DeadLetter.topic])
+    client = Redis.from_url(settings.redis)
+    try:
+        plans = await Plans.load(client, settings.project)
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"Valkey at {settings.redis} does not answer: {error}") from error
+    return FeaturesApp(settings, plans, client, await started(producer(settings)))

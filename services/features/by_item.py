@@ -1,0 +1,75 @@
+"""What travels on ``behaviour-by-item``: the counted events of one poll that belong to one item partition, as columns."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.features.events import Events
+from shared.kafka import partition_for
+
+LARGEST = 4_096
+"""Events in one record."""
+
+place = lru_cache(1 << 16)(partition_for)
+
+
+class Packed(msgspec.Struct, frozen=True, array_like=True):
+    """k events of one partition of ``behaviour``, in its order. Arrays are little-endian bytes."""
+
+    source: int
+    """Their partition of ``behaviour``."""
+    offsets: bytes
+    """int64 (k,)."""
+    times: bytes
+    """int64 (k,): microseconds since 1970 UTC."""
+    prices: bytes
+    """float64 (k,): NaN where unknown."""
+    quantities: bytes
+    """float64 (k,)."""
+    items: list[str]
+    actions: list[str]
+
+    def events(self) -> tuple[Events, NDArray[np.int64]]:
+        """The events and their offsets.
+
+        Raises:
+            ValueError: the columns are not of one length.
+        """
+        n = len(self.items)
+        offsets, times = np.frombuffer(self.offsets, np.int64), np.frombuffer(self.times, np.int64)
+        prices, quantities = np.frombuffer(self.prices), np.frombuffer(self.quantities)
+        if {len(offsets), len(times), len(prices), len(quantities), len(self.actions)} != {n}:
+            raise ValueError(f"columns of different lengths beside {n} items")
+        none = np.zeros(n, np.uint64)
+        return Events(self.items, self.items, self.actions, times, prices, quantities, none, none, none), offsets
+
+
+def pack(source: int, offsets: NDArray[np.int64], events: Events, partitions: int) -> Iterator[tuple[int, bytes]]:
+    """Records by partition of ``behaviour-by-item``; within each, the events' order is kept."""
+    if not len(events):
+        return
+    target = np.array([place(item, partitions) for item in events.item], np.int64)
+    order = np.argsort(target, kind="stable")
+    for chosen in np.split(order, np.flatnonzero(np.diff(target[order])) + 1):
+        for start in range(0, len(chosen), LARGEST):
+            yield int(target[chosen[0]]), _encode(source, offsets, events, chosen[start : start + LARGEST])
+
+
+def _encode(source: int, offsets: NDArray[np.int64], events: Events, chosen: NDArray[np.intp]) -> bytes:
+    items, actions = ([column[i] for i in chosen.tolist()] for column in (events.item, events.action))
+    columns: Sequence[NDArray[Any]] = (offsets, events.time, events.price, events.quantity)
+    at, times, prices, quantities = (column[chosen].tobytes() for column in columns)
+    return msgspec.msgpack.encode(Packed(source, at, times, prices, quantities, items, actions))
+
+
+def unpack(value: bytes) -> Packed:
+    """A record's columns.
+
+    Raises:
+        msgspec.DecodeError: it is not one.
+    """
+    return msgspec.msgpack.decode(value, type=Packed)

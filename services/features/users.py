@@ -1,0 +1,120 @@
+"""Counts what users do, and passes on what counts to the items."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from services.features import metrics
+from services.features.by_item import pack, place
+from services.features.cache import Cache
+from services.features.guard import Guard
+from shared.dead_letters import Record
+from shared.features.arena import VERSION, Arena
+from shared.features.counters import Fold
+from shared.features.events import columns, micros
+from shared.features.plans import View
+from shared.keys import key
+from shared.messages import Behaviour
+
+AHEAD = 60_000_000
+"""Microseconds by which an event's time may be ahead of the broker's; a later one counts as that, or it would freeze its row."""
+
+_decode = msgspec.json.Decoder(Behaviour).decode
+Delivery = tuple[Record, Behaviour]
+
+
+class Guards:
+    """The guards of the users in memory, by row."""
+
+    def __init__(self, capacity: int) -> None:
+        self.rows: list[Guard] = [Guard()] * capacity
+
+    def load(self, row: int, tail: bytes) -> None:
+        """Take a user's guard in."""
+        self.rows[row] = Guard.load(tail)
+
+    def dump(self, row: int) -> bytes:
+        """The guard as it is stored."""
+        return self.rows[row].dump()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A batch of ``behaviour``, decoded."""
+
+    partition: int
+    deliveries: list[Delivery]
+    letters: list[tuple[str, str, Record]] = field(default_factory=list)
+    """What nobody can use: reason, detail, record."""
+
+    @property
+    def names(self) -> list[str]:
+        """The users whose rows are needed."""
+        return [event.user_id for _, event in self.deliveries]
+
+
+class Users:
+    """The users' side of the service."""
+
+    def __init__(self, view: View, client: Any, capacity: int, *, partitions: int, per_minute: float) -> None:
+        self.guards = Guards(capacity)
+        self.cache = Cache(view, client, Arena(view.plan, capacity), self.guards)
+        self._fold = Fold(view.plan)
+        self._partitions, self._per_minute = partitions, per_minute
+
+    def decode(self, records: Sequence[Record]) -> Read:
+        """Decode a batch of one partition; what cannot be used is set apart."""
+        read = Read(records[0].partition, [])
+        for record in records:
+            try:
+                event = _decode(record.value or b"")
+            except msgspec.DecodeError as error:
+                read.letters.append(("undecodable", str(error), record))
+                continue
+            if place(event.user_id, self._partitions) != record.partition:
+                read.letters.append(("misrouted", f"user {event.user_id} belongs to another partition", record))
+                continue
+            read.deliveries.append((record, event))
+        return read
+
+    def apply(self, read: Read) -> list[tuple[int, bytes]]:
+        """Count a batch whose users are all in memory; returns the records for ``behaviour-by-item`` with their partitions."""
+        arena, counted = self.cache.arena, []
+        rows = arena.rows(read.names)
+        versions = dict(zip(rows.tolist(), arena.words.view(np.int64)[rows, VERSION].tolist(), strict=True))
+        verdicts = {"count": 0, "retry": 0, "too_fast": 0, "skipped": 0}
+        for row, (record, event) in zip(rows.tolist(), read.deliveries, strict=True):
+            time = min(micros(event.time), int(record.timestamp) * 1000 + AHEAD)
+            verdict = self._verdict(row, record.offset, versions, event, time)
+            verdicts[verdict] += 1
+            if verdict == "count":
+                versions[row] = record.offset + 1
+                counted.append((row, record.offset, time, event))
+        self._count(verdicts)
+        return self._add(read.partition, counted)
+
+    def _verdict(self, row: int, offset: int, versions: dict[int, int], event: Behaviour, time: int) -> str:
+        if offset < versions[row]:
+            return "skipped"
+        return self.guards.rows[row].judge(key(event.event_id), time, self._per_minute)
+
+    def _add(self, partition: int, counted: list[tuple[int, int, int, Behaviour]]) -> list[tuple[int, bytes]]:
+        if not counted:
+            return []
+        rows, offsets = np.array([(row, offset) for row, offset, *_ in counted], np.int64).T
+        events = columns([event for *_, event in counted], [time for _, _, time, _ in counted])
+        arena = self.cache.arena
+        self._fold.apply(arena, rows, events)
+        np.maximum.at(arena.words.view(np.int64)[:, VERSION], rows, offsets + 1)
+        self.cache.change(rows)
+        return list(pack(partition, offsets, events, self._partitions))
+
+    @staticmethod
+    def _count(verdicts: dict[str, int]) -> None:
+        metrics.events.labels("user_activity").inc(verdicts["count"])
+        metrics.skipped.labels("user_activity").inc(verdicts["skipped"])
+        for reason in ("retry", "too_fast"):
+            metrics.excluded.labels(reason).inc(verdicts[reason])
