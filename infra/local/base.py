@@ -53,8 +53,8 @@ def make(stack: Stack) -> bool:
 
 
 def waiting(stack: Stack) -> frozenset[str]:
-    """The services that cannot be ready yet: ranking, until a first bundle is published."""
-    return frozenset({"ranking"} if Storage.connect(stack.settings).pointer("latest") is None else ())
+    """The services that have nothing to start from until a first bundle is published."""
+    return frozenset({"updater", "ranking"} if Storage.connect(stack.settings).pointer("latest") is None else ())
 
 
 def stands(stack: Stack) -> bool:

@@ -45,22 +45,31 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 def up(
     empty: Annotated[bool, typer.Option("--empty", help="without the example shop's history: yours is imported later")] = False,
 ) -> None:
-    """Start the engines and the services, and leave them running.
+    """Start the engines and the services, and leave them running; where they run, start what does not.
 
     The first start imports the example shop's history and makes the base bundle, which later starts find.
     """
     with plainly():
         stack = local_stack()
-        stack.check()
-        with stopping_on_interrupt(stack):
-            if not empty:
-                base.load(stack, anew=False)
-            stack.start_engines()
-            stack.prepare()
-            if not empty:
-                base.make(stack)
-            stack.start_services(without=base.waiting(stack))
+        if stack.manager.running():
+            stack.start_services(base.waiting(stack))
+        else:
+            stack.check()
+            with stopping_on_interrupt(stack):
+                _start(stack, empty)
         console.print(status.table(stack, status.now()))
+        if waiting := base.waiting(stack):
+            console.print(f"{' and '.join(sorted(waiting))} wait for a first bundle: `freshet history`, then `freshet up` again")
+
+
+def _start(stack: Stack, empty: bool) -> None:
+    if not empty:
+        base.load(stack, anew=False)
+    stack.start_engines()
+    stack.prepare()
+    if not empty:
+        base.make(stack)
+    stack.start_services(base.waiting(stack))
 
 
 @app.command("demo", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -95,6 +104,15 @@ def show_status() -> None:
             console.print("nothing runs: `freshet up` starts the stack")
         else:
             console.print(status.table(stack, status.now()))
+
+
+@app.command("history", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def import_history(context: typer.Context) -> None:
+    """Import a shop's history into a stack that runs; options go to ``python -m services.updater.history``."""
+    with plainly():
+        stack = local_stack()
+        command = [sys.executable, *base.IMPORT, *context.args]
+        os.execvpe(command[0], command, stack.variables)
 
 
 @app.command()

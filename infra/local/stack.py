@@ -94,15 +94,16 @@ class Stack:
             prepare.features(self.settings, self.data)
 
     def start_services(self, without: frozenset[str] = frozenset()) -> None:
-        """Start the services and wait until each is ready; those in ``without`` are started and not waited for.
+        """Start the services, but for those in ``without``, and wait until each is ready.
 
         Raises:
             Unavailable: one ended, or was not ready in time; says what it said last.
         """
-        with self.step("services: " + ", ".join(service.name for service in self.services)):
-            for service in self.services:
+        started = [service for service in self.services if service.name not in without]
+        with self.step("services: " + ", ".join(service.name for service in started)):
+            for service in started:
                 self.manager.start(service.name)
-            self._wait({service.name: _ready(service) for service in self.services if service.name not in without}, 120)
+            self._wait({service.name: _ready(service) for service in started}, 120)
 
     def stop_engines(self) -> None:
         """Stop the engines alone, so that their data may be copied."""
