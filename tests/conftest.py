@@ -118,6 +118,8 @@ async def empty_topics(settings: Settings) -> None:
     await admin.start()
     try:
         await admin.delete_topics([name for name in await admin.list_topics() if name in wanted])
+        while wanted.keys() & set(await admin.list_topics()):  # noqa: ASYNC110 (the broker deletes after it has answered)
+            await asyncio.sleep(0.02)
     finally:
         await admin.close()
     await ensure_topics(settings)

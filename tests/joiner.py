@@ -19,8 +19,8 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from infra.local.ports import free_block
 from shared import messages
-from shared.kafka import consumer, partition_for, producer, started
-from shared.messages import Behaviour, DeadLetter, Example, Impression, Inputs
+from shared.kafka import consumer, producer, started
+from shared.messages import Behaviour, DeadLetter, Impression, Inputs
 from shared.settings import Settings
 from tests.joining import Logged, expected, learned
 
@@ -36,6 +36,7 @@ class Worker:
     name: str
     environment: Mapping[str, str]
     folder: Path
+    module: str = "services.joiner"
     port: int = field(default_factory=lambda: free_block(1))
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -55,7 +56,7 @@ class Worker:
         }
         with self.log.open("ab") as log:
             environment = {**os.environ, **self.environment, **own, **variables}
-            self.process = subprocess.Popen([sys.executable, "-m", "services.joiner"], env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen([sys.executable, "-m", self.module], env=environment, stdout=log, stderr=log)
 
     def wait(self, seconds: float = 60.0) -> None:
         """Return once it reads its partitions."""
@@ -232,19 +233,22 @@ async def report(settings: Settings, times: Mapping[str, str], after: Mapping[in
     return said
 
 
-async def settled(settings: Settings, seconds: float = 40.0, quiet: float = 4.0) -> None:
-    """Return once nothing new is emitted for a while."""
-    deadline, last, since = time.monotonic() + seconds, -1, time.monotonic()
+async def ends(settings: Settings, topic: str) -> dict[int, int]:
+    """Partition → end offset."""
     reader = await started(consumer(settings))
     try:
-        parts = [TopicPartition(EXAMPLES, number) for number in range(settings.partitions)]
-        while time.monotonic() < deadline and time.monotonic() - since < quiet:
-            total = sum((await reader.end_offsets(parts)).values())
-            if total != last:
-                last, since = total, time.monotonic()
-            await asyncio.sleep(0.2)
+        parts = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        return {part.partition: end for part, end in (await reader.end_offsets(parts)).items()}
     finally:
         await reader.stop()
 
 
-__all__ = ["Example", "Traffic", "Worker", "impression", "outcome", "partition_for", "read", "report", "settled"]
+async def settled(settings: Settings, *, than: int = 0, seconds: float = 60.0, quiet: float = 4.0) -> None:
+    """Return once there are more than ``than`` examples, and nothing new is emitted for a while."""
+    async with asyncio.timeout(seconds):
+        last, since = than, time.monotonic()
+        while last == than or time.monotonic() - since < quiet:
+            total = sum((await ends(settings, EXAMPLES)).values())
+            if total != last:
+                last, since = total, time.monotonic()
+            await asyncio.sleep(0.3)

@@ -1,0 +1,176 @@
+"""Whatever is killed or frozen, and when, the joiner says what an oracle says of the logs, and what a fresh run says."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from shared.settings import Settings
+from tests.conftest import Engines, empty_topics, variables
+from tests.joiner import EXAMPLES, TIMES, Report, Traffic, Worker, ends, report, settled
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
+
+ROUNDS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
+SESSION_S = 6.0
+"""Kafka's own least: after so long without a sign, a frozen worker's partitions go to the others."""
+
+
+class Crew:
+    """Workers of one group, and somebody who starts again what ended, as a process manager does."""
+
+    def __init__(self, settings: Settings, folder: Path, names: tuple[str, ...], module: str = "services.joiner") -> None:
+        environment = variables(settings) | TIMES
+        self.workers = [Worker(name, environment, folder, module) for name in names]
+        self.settings, self.frozen, self.ended = settings, set[str](), 0
+
+    async def start(self) -> None:
+        for worker in self.workers:
+            worker.start()
+        for worker in self.workers:
+            await asyncio.to_thread(worker.wait)
+
+    async def tend(self) -> None:
+        """Start again what ended, for ever."""
+        while True:
+            for worker in self.workers:
+                if worker.status is not None:
+                    self.ended += 1
+                    await asyncio.sleep(0.3)
+                    worker.start()
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+def wide(fresh_settings: Settings) -> Settings:
+    """Sixteen partitions, as shipped."""
+    settings = fresh_settings.model_copy(update={"partitions": 16})
+    asyncio.run(empty_topics(settings))
+    return settings
+
+
+@asynccontextmanager
+async def under_load(crew: Crew, traffic: Traffic) -> AsyncIterator[None]:
+    """Traffic and a process manager around what goes wrong; afterwards all that was sent is worked off."""
+    await crew.start()
+    load, tending = asyncio.create_task(traffic.run()), asyncio.create_task(crew.tend())
+    try:
+        yield
+        traffic.stopping = True
+        await load
+        for worker in crew.workers:
+            await asyncio.to_thread(worker.wait)
+        await settled(crew.settings)
+    finally:
+        load.cancel()
+        tending.cancel()
+        for worker in crew.workers:
+            worker.kill()
+
+
+async def trial(crew: Crew, trouble: "Awaitable[None]", traffic: Traffic) -> Report:
+    async with under_load(crew, traffic):
+        await trouble
+    return await report(crew.settings, TIMES)
+
+
+async def kill_at_random(crew: Crew, traffic: Traffic, rounds: int) -> None:
+    dice = random.Random(3)
+    for _ in range(rounds):
+        await asyncio.sleep(dice.uniform(0.5, 2.5))
+        worker = dice.choice([one for one in crew.workers if one.status is None])
+        await asyncio.to_thread(worker.wait)
+        await traffic.loud()  # what was sent in the last instants cannot have been emitted: it is in flight
+        worker.kill()
+
+
+async def until_ended(crew: Crew, count: int) -> None:
+    async with asyncio.timeout(60):
+        while crew.ended < count:  # noqa: ASYNC110 (nobody sets an event for what a process does)
+            await asyncio.sleep(0.02)
+
+
+async def test_killed_at_random_it_says_what_the_oracle_and_a_fresh_run_say(wide: Settings, tmp_path: Path) -> None:
+    crew, traffic = Crew(wide, tmp_path, ("a", "b")), Traffic(wide)
+    said = await trial(crew, kill_at_random(crew, traffic, ROUNDS), traffic)
+    assert crew.ended == ROUNDS
+    assert said.agree(), said
+    before = await ends(wide, EXAMPLES)
+    fresh = Worker("fresh", variables(wide) | TIMES, tmp_path)
+    try:
+        fresh.start(FRESHET_JOINER_GROUP="fresh")
+        await asyncio.to_thread(fresh.wait)
+        await settled(wide, than=sum(before.values()))
+    finally:
+        fresh.kill()
+    again = await report(wide, TIMES, before)
+    assert again.agree(), again
+    assert again.emitted == sum(again.examples.values())
+
+
+@pytest.mark.parametrize("point", ["joiner.emit", "joiner.before_commit"])
+async def test_killed_at_a_named_point_it_says_what_the_oracle_says(wide: Settings, tmp_path: Path, point: str) -> None:
+    crew, traffic, dice = Crew(wide, tmp_path, ("a",)), Traffic(wide), random.Random(5)
+
+    async def trouble() -> None:
+        crew.workers[0].kill()
+        for _ in range(ROUNDS):
+            await until_ended(crew, crew.ended + 1)
+
+    worker = crew.workers[0]
+    start = worker.start
+    passes = iter(range(ROUNDS))
+
+    def start_doomed() -> None:
+        doomed = next(passes, None) is not None and crew.ended
+        start(**({"FRESHET_FAILPOINT": f"{point}:{dice.randrange(1, 60)}"} if doomed else {}))
+
+    worker.start = start_doomed
+    said = await trial(crew, trouble(), traffic)
+    assert crew.ended >= ROUNDS
+    assert said.agree(), said
+
+
+async def test_frozen_beyond_the_session_and_resumed_it_says_what_the_oracle_says(wide: Settings, tmp_path: Path) -> None:
+    crew, traffic = Crew(wide, tmp_path, ("a", "b")), Traffic(wide)
+
+    async def trouble() -> None:
+        for n in range(max(2, ROUNDS // 2)):
+            worker = crew.workers[n % 2]
+            await asyncio.to_thread(worker.wait)
+            await traffic.loud()
+            worker.signal(signal.SIGSTOP)
+            await asyncio.sleep(SESSION_S + 2.5)
+            worker.signal(signal.SIGCONT)
+            await asyncio.sleep(2)
+
+    said = await trial(crew, trouble(), traffic)
+    assert said.agree(), said
+
+
+async def test_kafka_killed_and_started_again_it_says_what_the_oracle_says(
+    wide: Settings, engines: Engines, tmp_path: Path
+) -> None:
+    crew, traffic = Crew(wide, tmp_path, ("a", "b")), Traffic(wide)
+
+    async def trouble() -> None:
+        for _ in range(max(2, ROUNDS // 2)):
+            await asyncio.sleep(3)
+            await traffic.loud()
+            engines.kafka.kill()
+            await asyncio.sleep(1)
+            await asyncio.to_thread(engines.kafka.start)
+
+    said = await trial(crew, trouble(), traffic)
+    assert said.agree(), said
+
+
+async def test_without_its_safeguard_it_loses_examples(wide: Settings, tmp_path: Path) -> None:
+    crew, traffic = Crew(wide, tmp_path, ("a", "b"), module="tests.faults.hasty_joiner"), Traffic(wide)
+    said = await trial(crew, kill_at_random(crew, traffic, 2), traffic)
+    assert said.oracle - said.examples, said
