@@ -91,6 +91,7 @@ def correction(offset: int, of: Example, index: int, action: str = "purchase") -
         impression=cut,
         outcomes=(bought(0, action, offset),),
         corrects=of.origin,
+        position=index,
     )
 
 

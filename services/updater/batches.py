@@ -127,7 +127,7 @@ class Batcher:
 
     def _correct(self, example: Example, label: int, rows: dict[Origin, _Row], learned: Callable[[Origin], bool]) -> None:
         assert example.corrects is not None
-        index = example.outcomes[0].index
+        index = example.position
         if (whole := rows.get(example.corrects)) is not None and index < len(whole.labels):
             whole.labels[index, label] = 1
             return

@@ -52,7 +52,7 @@ class Checkpoints:
         Raises:
             Fenced: another checkpoint of this version stands.
         """
-        arrays = {name: np.ascontiguousarray(state[name]) for name in sorted(state)}
+        arrays = {name: np.asarray(state[name], order="C") for name in sorted(state)}
         self._create(self._key(progress.version, "state.safetensors"), save(arrays))
         self._create(self._key(progress.version, "progress.json"), msgspec.json.encode(progress, order="sorted"))
 

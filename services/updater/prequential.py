@@ -99,7 +99,7 @@ class Prequential:
             if example.kind == "correction" and example.corrects and example.outcomes[0].action == self.label:
                 for measured in self.waiting:
                     if (start := measured.first.get(example.corrects)) is not None:
-                        measured.labels[start + example.outcomes[0].index] = 1
+                        measured.labels[start + example.position] = 1
 
     def ripen(self, now: float) -> None:
         """Settle what has waited long enough."""

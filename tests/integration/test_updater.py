@@ -1,0 +1,36 @@
+"""The updater on real engines: what is written to Kafka is learned, published, announced, and stands in a checkpoint at the end."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from shared.bundles.storage import Storage
+from shared.settings import Settings
+from tests import updating
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
+
+
+def test_what_is_written_is_learned_and_published(fresh_settings: Settings, tmp_path: Path) -> None:
+    updater = updating.prepared(fresh_settings, tmp_path).start().ready()
+    examples = updating.stream(0, 400, fresh_settings.partitions)
+    asyncio.run(updating.send(fresh_settings, examples, pause=0.1))
+    wanted = len({example.origin for example in examples})
+    updating.until(lambda: updater.metric("updater_examples_total") == wanted)
+    assert updater.stop() == 0, updater.log.read_text()[-3000:]
+
+    storage = Storage.connect(fresh_settings)
+    manifests = [storage.manifest(version) for version in storage.versions()]
+    learned = sorted(offset for manifest in manifests for offsets in manifest.outcomes.values() for offset in offsets)
+    assert learned == sorted(outcome.offset for outcome in _once(examples, "list"))
+    corrected = sorted(offset for manifest in manifests for offsets in manifest.corrections.values() for offset in offsets)
+    assert corrected == sorted(outcome.offset for outcome in _once(examples, "correction"))
+    assert {manifest.kind for manifest in manifests} == {"full", "delta"}
+    assert updating.last_checkpoint(fresh_settings).weights_sha256 == updating.fresh_run(fresh_settings).learner.weights_sha256()
+    assert storage.pointer("latest").version == updating.last_checkpoint(fresh_settings).version
+
+
+def _once(examples: list[updating.Example], kind: str) -> list[updating.Outcome]:
+    distinct = {example.origin: example for example in examples if example.kind == kind}
+    return [outcome for example in distinct.values() for outcome in example.outcomes]
