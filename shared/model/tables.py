@@ -71,10 +71,9 @@ class RowMap:
             pending = pending[~own]
             slots[pending] = (slots[pending] + 1) & self._mask
 
-    @property
-    def crowded(self) -> bool:
-        """Whether probing has become long enough to write the slots anew."""
-        return self._taken > 0.7 * len(self._keys)
+    def has_room(self, keys: int) -> bool:
+        """Whether so many further keys leave probing short; if not, the slots are to be written anew."""
+        return self._taken + keys <= 0.7 * len(self._keys)
 
 
 class Table:
@@ -122,13 +121,13 @@ class Table:
         new = change.new_rows.astype(np.intp)
         if len(new):
             former = self.keys[new]
-            gone = former[(former != UNKNOWN) & ~np.isin(former, change.new_keys)]
-            self._map.assign(gone, np.zeros(len(gone), np.intp))
             self.keys[new] = change.new_keys
-            owned = change.new_keys != UNKNOWN  # a row that was taken back belongs to nobody
-            self._map.assign(change.new_keys[owned], new[owned])
             self.rows = max(self.rows, int(new.max()) + 1)
-            if self._map.crowded:
+            if self._map.has_room(len(new)):
+                gone = former[(former != UNKNOWN) & ~np.isin(former, change.new_keys)]
+                self._map.assign(gone, np.zeros(len(gone), np.intp))
+                self._map.assign(change.new_keys, new)
+            else:
                 self._write_anew()
             self.values[new] = 0  # nothing of a row's former owner stays
         self.values[change.rows] = change.values

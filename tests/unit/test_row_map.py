@@ -1,7 +1,7 @@
 """The row map finds what a dictionary finds."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.bundles.files import TableChange
@@ -10,6 +10,7 @@ from shared.model.tables import RowMap, Table
 KEYS = st.integers(1, 40) | st.integers(2**64 - 4, 2**64 - 1)  # few slots, so that probes collide and wrap around
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(KEYS, st.integers(0, 15), max_size=6), max_size=5), st.lists(KEYS, max_size=20))
 def test_it_finds_what_was_assigned_last(batches: list[dict[int, int]], asked: list[int]) -> None:
     rows, oracle = RowMap(64), {}
@@ -28,6 +29,7 @@ def test_the_unknown_key_has_no_row() -> None:
     assert rows.find_one(0) == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.tuples(st.integers(1, 7), st.integers(1, 1000)), min_size=1, max_size=7), max_size=60))
 def test_a_row_that_changes_owner_forgets_the_former(turns: list[list[tuple[int, int]]]) -> None:
     table, owners = Table(8, 2), {}
