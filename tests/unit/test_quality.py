@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from infra.local.report.quality import Rows, auc, calibration, ece, group_auc, losses, measures, paired
+from infra.local.report.quality import Ranked, Rows, calibration, measures, paired
 
 
 def some_rows(n_lists: int = 400, size: int = 10, live: float = 1.5, frozen: float = 1.0, seed: int = 1) -> Rows:
@@ -28,44 +28,29 @@ def some_rows(n_lists: int = 400, size: int = 10, live: float = 1.5, frozen: flo
     )
 
 
-def test_auc_is_scikit_learns_also_with_ties_and_weights() -> None:
+def test_a_weighted_auc_is_scikit_learns_also_with_ties() -> None:
     random = np.random.default_rng(0)
     labels, scores, weights = (random.random(500) < 0.2) * 1.0, random.integers(0, 9, 500) / 9, random.random(500)
-    assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
-    assert auc(labels, scores, weights) == pytest.approx(roc_auc_score(labels, scores, sample_weight=weights))
+    assert Ranked(labels, scores).auc() == pytest.approx(roc_auc_score(labels, scores))
+    assert Ranked(labels, scores).auc(weights) == pytest.approx(roc_auc_score(labels, scores, sample_weight=weights))
 
 
 def test_auc_of_one_kind_only_is_no_number() -> None:
-    assert np.isnan(auc(np.ones(3), np.array([0.1, 0.2, 0.3])))
+    assert np.isnan(Ranked(np.ones(3), np.array([0.1, 0.2, 0.3])).auc())
 
 
-def test_log_loss_is_scikit_learns_and_survives_certainty() -> None:
-    labels, scores = np.array([1.0, 0.0, 1.0]), np.array([0.9, 0.2, 0.4])
-    assert losses(labels, scores).mean() == pytest.approx(log_loss(labels, scores))
-    assert np.isfinite(losses(np.array([1.0]), np.array([0.0]))).all()
-
-
-def test_probabilities_that_come_true_are_calibrated_and_doubled_ones_are_not() -> None:
-    random = np.random.default_rng(3)
-    truth = random.uniform(0.02, 0.4, 60_000)
-    labels = (random.random(60_000) < truth) * 1.0
-    assert ece(labels, truth) < 0.01
-    assert ece(labels, 2 * truth) == pytest.approx(truth.mean(), abs=0.01)
+def test_the_measures_are_scikit_learns() -> None:
+    rows = some_rows()
+    found = measures(rows, rows.live)
+    assert found["auc"] == pytest.approx(roc_auc_score(rows.labels, rows.live))
+    assert found["logloss"] == pytest.approx(log_loss(rows.labels, rows.live))
+    assert found["auc"] > measures(rows, rows.frozen)["auc"]
 
 
 def test_every_row_is_in_one_calibration_bin() -> None:
     rows = some_rows()
     _, _, counts = calibration(rows.labels, rows.live)
     assert counts.sum() == len(rows.labels)
-
-
-def test_group_auc_is_the_mean_within_lists() -> None:
-    labels, scores = np.array([1, 0, 0, 1, 0, 0.0]), np.array([0.9, 0.1, 0.2, 0.5, 0.4, 0.6])
-    assert group_auc(labels, scores, np.array([0, 0, 0, 1, 1, 1])) == pytest.approx((1.0 + 0.5) / 2)
-
-
-def test_a_list_where_nobody_buys_says_nothing() -> None:
-    assert group_auc(np.array([1, 0, 0, 0.0]), np.array([0.9, 0.1, 0.2, 0.3]), np.array([0, 0, 1, 1])) == 1.0
 
 
 def test_the_better_model_is_better_beyond_the_interval() -> None:

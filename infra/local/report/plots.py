@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infra.local.report.quality import Rows, auc, calibration, losses
+from infra.local.report.quality import Rows, calibration
 from infra.local.report.summary import COLD, Gathered
+from services.updater.metrics import auc, log_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ def plots(gathered: Gathered) -> dict[str, str]:
     rows = gathered.rows
     wanted: dict[str, Callable[[Any], bool]] = {
         "Prequential AUC": lambda axes: _curve(axes, rows, auc),
-        "Prequential log loss": lambda axes: _curve(axes, rows, lambda labels, scores: float(losses(labels, scores).mean())),
+        "Prequential log loss": lambda axes: _curve(axes, rows, log_loss),
         f"AUC of items with fewer than {COLD} exposures": lambda axes: _curve(axes, rows.where(rows.exposures < COLD), auc),
         "Calibration": lambda axes: _calibration(axes, rows),
         "Freshness": lambda axes: _freshness(axes, gathered),

@@ -1,16 +1,15 @@
-"""How good predictions were: AUC, log loss, calibration, and the interval of a paired difference."""
+"""How good predictions were, by the updater's own measures, and the interval of a paired difference."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.updater.metrics import BINS, Quality, losses
+
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
-BINS = 15
 DRAWS = 500
-SMALLEST = 1e-7
-"""Probabilities are kept this far from 0 and 1 in the log loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,7 @@ class Rows:
         return Rows(*(getattr(self, name)[kept] for name in self.__slots__))
 
 
-def auc(labels: F8, scores: F8, weights: F8 | None = None) -> float:
-    """Probability that a bought row scores above one that was not, ties counting half; NaN where there is only one kind."""
-    return _Ranked(labels, scores).auc(weights)
-
-
-class _Ranked:
+class Ranked:
     """Rows sorted by score once, so that the AUC of many weightings is quick."""
 
     def __init__(self, labels: F8, scores: F8) -> None:
@@ -62,12 +56,6 @@ class _Ranked:
         return float((bought * (below + others / 2)).sum() / pairs)
 
 
-def losses(labels: F8, probabilities: F8) -> F8:
-    """The log loss of each row, in nats. Shape (n,)."""
-    kept = np.clip(probabilities, SMALLEST, 1 - SMALLEST)
-    return -np.where(labels > 0, np.log(kept), np.log1p(-kept))
-
-
 def calibration(labels: F8, probabilities: F8, bins: int = BINS) -> tuple[F8, F8, F8]:
     """Bins of equal count by probability: (mean probability, share bought, rows), each (bins,)."""
     order = np.argsort(probabilities, kind="stable")
@@ -79,29 +67,12 @@ def calibration(labels: F8, probabilities: F8, bins: int = BINS) -> tuple[F8, F8
     )
 
 
-def ece(labels: F8, probabilities: F8) -> float:
-    """Expected calibration error: |mean probability − share bought| over :data:`BINS` bins of equal count."""
-    mean, share, rows = calibration(labels, probabilities)
-    return float(np.average(np.abs(mean - share), weights=rows)) if len(rows) else float("nan")
-
-
-def group_auc(labels: F8, scores: F8, lists: I8) -> float:
-    """Mean over lists of the AUC within a list; lists without both kinds do not count."""
-    cuts = np.flatnonzero(np.diff(lists)) + 1
-    each = [auc(y, s) for y, s in zip(np.split(labels, cuts), np.split(scores, cuts), strict=True) if 0 < y.sum() < len(y)]
-    return float(np.mean(each)) if each else float("nan")
-
-
 def measures(rows: Rows, scores: F8) -> dict[str, float]:
     """``auc``, ``logloss``, ``ece`` and ``group_auc`` of these probabilities."""
     if not len(scores):
         return {}
-    return {
-        "auc": auc(rows.labels, scores),
-        "logloss": float(losses(rows.labels, scores).mean()),
-        "ece": ece(rows.labels, scores),
-        "group_auc": group_auc(rows.labels, scores, rows.lists),
-    }
+    found = Quality.of(rows.labels, scores, rows.lists)
+    return {"auc": found.auc, "logloss": found.log_loss, "ece": found.ece, "group_auc": found.group_auc}
 
 
 def paired(rows: Rows, draws: int = DRAWS, seed: int = 7) -> dict[str, dict[str, float]]:
@@ -111,7 +82,7 @@ def paired(rows: Rows, draws: int = DRAWS, seed: int = 7) -> dict[str, dict[str,
     ``auc`` is better above 0, ``logloss`` below 0.
     """
     generator = np.random.default_rng(seed)
-    live, frozen = _Ranked(rows.labels, rows.live), _Ranked(rows.labels, rows.frozen)
+    live, frozen = Ranked(rows.labels, rows.live), Ranked(rows.labels, rows.frozen)
     loss = losses(rows.labels, rows.live) - losses(rows.labels, rows.frozen)
     _, user = np.unique(rows.users, return_inverse=True)
     count = int(user.max(initial=-1)) + 1
