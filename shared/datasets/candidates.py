@@ -94,6 +94,26 @@ class Pool:
         return [(line, _shuffled(basket[line], _distinct(edges, size - 1, rng), rng)) for line in lines]
 
 
+def listed(
+    pool: Pool, line: int, draw: Draw, now: float, names: Sequence[str], display: Sequence[bool], mailer: Sequence[bool]
+) -> CandidateList:
+    """A draw as what the shop knew of each product at ``now``; names and promotions are those of the draw's products."""
+    columns = zip(draw.products.tolist(), names, display, mailer, pool.log_odds(draw.products).tolist(), strict=True)
+    candidates = tuple(
+        Candidate(
+            item_id=name,
+            price=float(pool.price[product]),
+            display=float(shown),
+            mailer=float(mailed),
+            log_odds=log_odds,
+            sold=int(pool.sold[product]),
+            age=now - float(pool.first[product]),
+        )
+        for product, name, shown, mailed, log_odds in columns
+    )
+    return CandidateList(line, draw.bought, candidates)
+
+
 def _distinct(edges: NDArray[np.float64], count: int, rng: np.random.Generator) -> list[int]:
     """This many different numbers, each drawn with probability ∝ the step of ``edges`` at it."""
     found: dict[int, None] = {}

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shared.datasets.candidates import Candidate, CandidateList, Draw, Pool
+from shared.datasets.candidates import CandidateList, Draw, Pool, listed
 from shared.datasets.promotions import DISPLAY, MAILER, Promotions
 from shared.errors import BadSettings
 from shared.messages import Behaviour, Item
@@ -171,26 +171,9 @@ class Journey:
 
     def _list(self, pool: Pool, now: float, row: int, line: int, draw: Draw) -> CandidateList:
         """What the shop knew of each drawn product at ``now``, in the store of this row."""
-        products = draw.products
-        ids = np.array([int(self.products[product].item_id) for product in products])
-        flags = self.promotions.at(ids, int(self.lines.store[row]), int(self.lines.week[row]))
-        columns = zip(products, pool.price[products], flags, pool.log_odds(products), strict=True)
-        return CandidateList(
-            line,
-            draw.bought,
-            tuple(
-                Candidate(
-                    item_id=self.products[product].item_id,
-                    price=float(price),
-                    display=float(bool(flag & DISPLAY)),
-                    mailer=float(bool(flag & MAILER)),
-                    log_odds=float(log_odds),
-                    sold=int(pool.sold[product]),
-                    age=now - float(pool.first[product]),
-                )
-                for product, price, flag, log_odds in columns
-            ),
-        )
+        names = [self.products[product].item_id for product in draw.products]
+        flags = self.promotions.at(np.array(names, np.int64), int(self.lines.store[row]), int(self.lines.week[row]))
+        return listed(pool, line, draw, now, names, (flags & DISPLAY > 0).tolist(), (flags & MAILER > 0).tolist())
 
 
 def _folder() -> Path:

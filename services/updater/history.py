@@ -1,0 +1,97 @@
+"""Import a shop's past: ``python -m services.updater.history [FOLDER]`` makes the counters, the base bundle and its checkpoint.
+
+Without a folder the shop is the demo's, The Complete Journey, up to the moment where the shopper begins to play it.
+"""
+
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from structlog.stdlib import BoundLogger
+
+from services.updater.base import publish_base
+from services.updater.batches import Batcher
+from services.updater.catalogue import Assortment, build
+from services.updater.device import choose
+from services.updater.learner import Learner
+from services.updater.past import Past, Shop
+from services.updater.pretraining import Pretraining
+from services.updater.settings import HistorySettings
+from services.updater.shop_files import ShopFiles
+from services.updater.texts import TextCache
+from services.updater.the_journey import TheJourney
+from shared.bundles.signing import signing_key
+from shared.bundles.storage import Storage
+from shared.errors import FreshetError, StoreUnavailable
+from shared.features.assemble import Assembler
+from shared.features.counters import Counters
+from shared.features.plans import Plans
+from shared.features.writer import RowWriter
+from shared.tasks import task
+from shared.telemetry import log
+
+
+def main(settings: HistorySettings, folder: Path | None, logger: BoundLogger) -> None:
+    """Read, fold, learn, publish; each step's seconds are logged."""
+    import asyncio
+
+    began = time.monotonic()
+
+    def done(step: str, **figures: float | str) -> None:
+        logger.info(step, seconds=round(time.monotonic() - began, 1), **figures)
+
+    declared, storage = task(settings.task), Storage.connect(settings)
+    plans = asyncio.run(_plans(settings))
+    shop: Shop = ShopFiles(folder, declared.labels[0], declared.learning.seed) if folder else journey(settings)
+    done("shop read", items=len(shop.items))
+    vectors = TextCache(settings.texts, storage.objects).ensure(item.title for item in shop.items.values())
+    catalogue = build(shop.items.values(), vectors, declared.model.text_dim)
+    done("texts encoded", texts=len(vectors))
+    assembler = Assembler(plans, declared.context)
+    past = Past(Counters(plans), assembler, assembler.inputs, shop.items.values(), declared.name, declared.labels[0])
+    examples = list(past.examples(shop.moments()))
+    done("past folded", lists=len(examples))
+    assortment = Assortment(declared.model.text_dim)
+    assortment.add(catalogue)
+    learner = Learner(declared, assembler.inputs, assortment, choose())
+    metrics = Pretraining().run(learner, Batcher(learner.inputs, declared.labels, assortment), examples, logger)
+    done("pretrained", rows=learner.optimiser.learned)
+    done("counters written", rows=write_counters(settings, past.counters))
+    manifest = publish_base(storage, learner, [catalogue], signing_key(settings.signing_key), metrics)
+    done("published", bundle=manifest.version)
+
+
+def journey(settings: HistorySettings) -> TheJourney:
+    """The demo's shop before the shopper plays it."""
+    start = datetime.fromisoformat(settings.shopper_start)
+    return TheJourney.load(settings.shopper_households, settings.shopper_seed, start, settings.journey_cache)
+
+
+async def _plans(settings: HistorySettings) -> Plans:
+    client = AsyncRedis.from_url(settings.redis)
+    try:
+        return await Plans.load(client, settings.project)
+    except OSError as error:
+        raise StoreUnavailable(f"Valkey at {settings.redis} does not answer: {error}") from error
+    finally:
+        await client.aclose()
+
+
+def write_counters(settings: HistorySettings, counters: Counters) -> int:
+    """Every user's and item's row, for the live service to go on from; how many."""
+    with Redis.from_url(settings.redis) as client:
+        rows = list(counters.dump())
+        return RowWriter(client).write([key for key, _ in rows], [row for _, row in rows], ttl=0)
+
+
+if __name__ == "__main__":
+    settings = HistorySettings.read()
+    logger = log("history", settings.log_level)
+    try:
+        main(settings, Path(sys.argv[1]) if len(sys.argv) > 1 else None, logger)
+    except FreshetError as error:
+        logger.error("stopped", reason=str(error))
+        sys.exit(1)
