@@ -6,6 +6,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka import consumer, started
 from shared.settings import Settings
+from shared.topics import table
 
 
 async def records(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
@@ -16,9 +17,7 @@ async def records(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecor
     """
     client = await started(consumer(settings))
     try:
-        partitions = [TopicPartition(topic, partition) for partition in sorted(await client.partitions_for_topic(topic) or ())]
-        if not partitions:
-            return
+        partitions = [TopicPartition(topic, partition) for partition in range(table(settings.partitions)[topic].partitions)]
         client.assign(partitions)
         ends = await client.end_offsets(partitions)
         while any([await client.position(partition) < end for partition, end in ends.items()]):
