@@ -117,6 +117,7 @@ class Consumer(driver.Consumer):
                     await app.crash(error)
                 raise
             if rebalance == app.rebalancing_count:
+                app.sought = True
                 self._read_offset.update({faust.types.TP(*tp): start.offset for tp, start in starts.items()})
                 app.began(starts)
 
@@ -162,7 +163,7 @@ class App(faust.App):
             ConsumerScheduler=OnePerPoll,
         )
         self.transport = Transport(brokers, self)
-        self.seeking = asyncio.Lock()
+        self.seeking, self.sought = asyncio.Lock(), False
         self.start_offsets: Callable[[Iterable[TopicPartition]], Awaitable[Starts]] = self.committed
         self.began: Callable[[Starts], None] = lambda starts: None
         self.revoked: Callable[[], Awaitable[None]] = _nothing
@@ -188,8 +189,9 @@ class App(faust.App):
 
     @property
     def reading(self) -> bool:
-        """Whether partitions are assigned and read: what ``/readyz`` asks."""
-        return bool(self.started and not self.rebalancing and not self.should_stop and cast(Consumer, self.consumer).flow_active)
+        """Whether the partitions that are this member's, if any, are being read: what ``/readyz`` asks."""
+        joined = self.sought or (self.rebalancing_count > 0 and self.unassigned)
+        return bool(joined and not self.rebalancing and not self.should_stop)
 
     def assigned(self) -> set[TopicPartition]:
         """The partitions that are this member's."""
@@ -235,6 +237,7 @@ class App(faust.App):
         return await thread.call_thread(getattr(thread._ensure_consumer(), method), argument)
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        self.sought = False
         await self.revoked()
         self._last.clear()
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -73,9 +73,9 @@ async def under_load(crew: Crew, traffic: Traffic) -> AsyncIterator[None]:
             worker.kill()
 
 
-async def trial(crew: Crew, trouble: "Awaitable[None]", traffic: Traffic) -> Report:
+async def trial(crew: Crew, trouble: Callable[[], Awaitable[None]], traffic: Traffic) -> Report:
     async with under_load(crew, traffic):
-        await trouble
+        await trouble()
     return await report(crew.settings, TIMES)
 
 
@@ -97,7 +97,7 @@ async def until_ended(crew: Crew, count: int) -> None:
 
 async def test_killed_at_random_it_says_what_the_oracle_and_a_fresh_run_say(wide: Settings, tmp_path: Path) -> None:
     crew, traffic = Crew(wide, tmp_path, ("a", "b")), Traffic(wide)
-    said = await trial(crew, kill_at_random(crew, traffic, ROUNDS), traffic)
+    said = await trial(crew, lambda: kill_at_random(crew, traffic, ROUNDS), traffic)
     assert crew.ended == ROUNDS
     assert said.agree(), said
     before = await ends(wide, EXAMPLES)
@@ -131,7 +131,7 @@ async def test_killed_at_a_named_point_it_says_what_the_oracle_says(wide: Settin
         start(**({"FRESHET_FAILPOINT": f"{point}:{dice.randrange(1, 60)}"} if doomed else {}))
 
     worker.start = start_doomed
-    said = await trial(crew, trouble(), traffic)
+    said = await trial(crew, trouble, traffic)
     assert crew.ended >= ROUNDS
     assert said.agree(), said
 
@@ -149,7 +149,7 @@ async def test_frozen_beyond_the_session_and_resumed_it_says_what_the_oracle_say
             worker.signal(signal.SIGCONT)
             await asyncio.sleep(2)
 
-    said = await trial(crew, trouble(), traffic)
+    said = await trial(crew, trouble, traffic)
     assert said.agree(), said
 
 
@@ -166,11 +166,11 @@ async def test_kafka_killed_and_started_again_it_says_what_the_oracle_says(
             await asyncio.sleep(1)
             await asyncio.to_thread(engines.kafka.start)
 
-    said = await trial(crew, trouble(), traffic)
+    said = await trial(crew, trouble, traffic)
     assert said.agree(), said
 
 
 async def test_without_its_safeguard_it_loses_examples(wide: Settings, tmp_path: Path) -> None:
     crew, traffic = Crew(wide, tmp_path, ("a", "b"), module="tests.faults.hasty_joiner"), Traffic(wide)
-    said = await trial(crew, kill_at_random(crew, traffic, 2), traffic)
+    said = await trial(crew, lambda: kill_at_random(crew, traffic, 2), traffic)
     assert said.oracle - said.examples, said
