@@ -66,6 +66,7 @@ class FeaturesApp(App):
         self.agent(self.source(BEHAVIOUR_BY_ITEM), name="items")(self._count_items)
         self.agent(self.source(Item.topic), name="catalogue")(self._keep_lines)
         self.timer(settings.features_flush_s)(self._tick)
+        self.timer(0.2)(self._compare)
         if self.history:
             self.timer(settings.features_history_s)(self._record)
 
@@ -116,10 +117,10 @@ class FeaturesApp(App):
         positions = await self.flush()
         if positions:
             await self.commit_offsets({place: (offset, "") for place, offset in positions.items()})
-        if not self._caught_up and super().reading:
-            await self._compare()
 
     async def _compare(self) -> None:
+        if self._caught_up or not super().reading:
+            return
         if self._ends is None:
             ends = await self.highwaters(self.assigned())
             self._ends = {(tp.topic, tp.partition): end for tp, end in ends.items()}

@@ -1,0 +1,61 @@
+"""The features service without one of its safeguards: what shows that the kill tests can fail.
+
+``python -m tests.faults.hasty_features fence`` counts what a row already contains; ``order`` moves the markers before the rows are
+written; ``marker`` does not look whether the markers are as it left them; ``version`` lets an older row replace a newer one.
+"""
+
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.features import __main__ as entry
+from services.features import flush, items, markers, users
+from shared.features import writer
+from shared.messages import Behaviour
+
+
+def without_fence() -> None:
+    """Every delivery counts."""
+
+    def every(cells: NDArray[np.int64], offsets: NDArray[np.int64], fence: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.ones(len(cells), bool)
+
+    def count(self: users.Users, row: int, offset: int, versions: dict[int, int], event: Behaviour, time: int) -> str:
+        return "count"
+
+    items._first_time = every
+    users.Users._verdict = count  # type: ignore[method-assign]
+
+
+def without_order() -> None:
+    """The markers move first."""
+    write = flush.Flush._send
+
+    async def marked_first(self: flush.Flush, pending: flush.Pending) -> None:
+        await self._markers.advance(pending.positions)
+        await write(self, pending)
+
+    flush.Flush._send = marked_first  # type: ignore[method-assign]
+
+
+def without_marker() -> None:
+    """The markers are written whatever stands there."""
+
+    async def blind(self: markers.Markers, offsets: Mapping[markers.Place, int]) -> None:
+        self._ours |= {place: offset for place, offset in offsets.items() if place in self._ours}
+        for place, offset in self._ours.items():
+            await self._claim.registered_client.set(self.key(place), f"{offset} {self._writer}")
+
+    markers.Markers.advance = blind  # type: ignore[method-assign]
+
+
+def without_version() -> None:
+    """The last writer wins."""
+    writer.HIGHER_VERSION_WINS = b"for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[i]) end return #KEYS"
+
+
+if __name__ == "__main__":
+    {"fence": without_fence, "order": without_order, "marker": without_marker, "version": without_version}[sys.argv[1]]()
+    entry.main()

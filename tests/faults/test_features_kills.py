@@ -1,0 +1,203 @@
+"""Killed, frozen, doubled, and with a store that forgot: the features service's counters equal the log within 1e-9."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from shared.settings import Settings
+from tests.conftest import Engines
+from tests.feature_service import Traffic, Worker, apply_plans, differences, read_log, settled, unflushed
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(1_800)]
+
+ROUNDS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
+PLACES = ("snapshot", "sent", "user_activity", "item_activity", "written", "marked")
+"""Named points inside a flush."""
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def start(fresh_settings: Settings, environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """Starts workers that are gone after the test."""
+    apply_plans(fresh_settings)
+    made: list[Worker] = []
+
+    def begin(name: str = "one", *command: str, wait: bool = True, **more: str) -> Worker:
+        made.append(Worker(environment | more, tmp_path, name, command or ("-m", "services.features")))
+        return made[-1].start(wait=wait)
+
+    yield begin
+    for worker in made:
+        worker.kill()
+
+
+async def under_load(settings: Settings, trouble: Callable[[], Awaitable[None]], rate: float = 600.0) -> Traffic:
+    """Send traffic while ``trouble`` goes on."""
+    traffic = Traffic(settings, rate)
+    sending = asyncio.create_task(traffic.send())
+    try:
+        await trouble()
+    finally:
+        traffic.stopping = True
+        await sending
+    return traffic
+
+
+def wrong(settings: Settings) -> list[str]:
+    """Where the counters are not what the log says, once all is read."""
+    asyncio.run(settled(settings, 120))
+    return differences(settings, asyncio.run(read_log(settings)))
+
+
+async def kills(settings: Settings, worker: Worker, rounds: int, dice: random.Random) -> int:
+    """Kill the worker at random moments with records in flight; returns how many there were."""
+    cut = 0
+    for _ in range(rounds):
+        await asyncio.sleep(dice.uniform(0.2, 1.0))
+        while not (flying := await unflushed(settings)):  # noqa: ASYNC110 (nobody sets an event for what a test asks)
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(worker.kill)
+        cut += flying
+        await asyncio.to_thread(worker.start)
+    return cut
+
+
+def test_killed_at_random_with_records_in_flight(start: Start, fresh_settings: Settings) -> None:
+    worker, dice = start(), random.Random(1)
+
+    async def trouble() -> None:
+        assert await kills(fresh_settings, worker, ROUNDS, dice) > 0
+
+    asyncio.run(under_load(fresh_settings, trouble))
+    assert wrong(fresh_settings) == []
+
+
+def _killed_at(worker: Worker, place: str, nth: int) -> None:
+    """Let the worker run until it dies at the place."""
+    worker.kill()
+    worker.start(f"features.flush.{place}:{nth}", wait=False)
+    assert worker.process
+    assert worker.process.wait(60) == -signal.SIGKILL, f"it never came to {place}"
+
+
+def test_killed_at_each_point_of_a_flush(start: Start, fresh_settings: Settings) -> None:
+    worker = start()
+
+    async def trouble() -> None:
+        for i in range(max(ROUNDS, len(PLACES))):
+            await asyncio.to_thread(_killed_at, worker, PLACES[i % len(PLACES)], 3 + i)
+        await asyncio.to_thread(worker.start)
+
+    asyncio.run(under_load(fresh_settings, trouble, rate=300))
+    assert wrong(fresh_settings) == []
+
+
+def _frozen(start: Start, settings: Settings, *command: str) -> list[str]:
+    """Two workers; one is killed, then the other frozen, and woken when nobody is about to repair what it writes."""
+    one, two = start("one", *command), start("two", *command)
+
+    async def trouble() -> None:
+        await asyncio.sleep(1)
+        await asyncio.to_thread(one.kill)
+        await asyncio.to_thread(one.start)
+        await asyncio.sleep(2)
+        two.send(signal.SIGSTOP)
+        await asyncio.sleep(10)  # longer than its session: its partitions go to the other
+
+    asyncio.run(under_load(settings, trouble, rate=300))
+    asyncio.run(settled(settings))
+    two.send(signal.SIGCONT)
+    two.wait_ready()
+    one.wait_ready()
+    return wrong(settings)
+
+
+def test_two_workers_one_killed_and_one_frozen(start: Start, fresh_settings: Settings) -> None:
+    assert _frozen(start, fresh_settings) == []
+
+
+def test_without_versions_a_woken_worker_would_write_what_is_old(start: Start, fresh_settings: Settings) -> None:
+    assert _frozen(start, fresh_settings, "-m", "tests.faults.hasty_features", "version") != []
+
+
+def test_valkey_killed_under_load(start: Start, fresh_settings: Settings, engines: Engines) -> None:
+    worker = start()
+
+    async def trouble() -> None:
+        for _ in range(max(2, ROUNDS // 2)):
+            await asyncio.sleep(1)
+            await asyncio.to_thread(engines.valkey.kill)
+            await asyncio.to_thread(engines.valkey.start)
+            await asyncio.to_thread(worker.wait_ready)
+
+    asyncio.run(under_load(fresh_settings, trouble, rate=300))
+    worker.wait_ready()
+    assert wrong(fresh_settings) == []
+
+
+def _restored(start: Start, settings: Settings, engines: Engines, *command: str, age: float) -> list[str]:
+    """Restore an ``age`` seconds old copy of the store under a worker that runs; what is wrong afterwards."""
+    worker = start("one", *command)
+
+    async def trouble() -> None:
+        await asyncio.sleep(2)
+        old = await asyncio.to_thread(_copy, settings)
+        await asyncio.sleep(age)
+        await asyncio.to_thread(_restore, settings, old)
+        await asyncio.sleep(2)
+        await asyncio.to_thread(worker.wait_ready)
+
+    asyncio.run(under_load(settings, trouble, rate=200))
+    worker.wait_ready()
+    return wrong(settings)
+
+
+def _copy(settings: Settings) -> dict[bytes, bytes]:
+    """Everything in the store at one moment."""
+    with redis.Redis.from_url(settings.redis) as store:
+        names = list(store.scan_iter(count=10_000))
+        pipe = store.pipeline(transaction=True)
+        for name in names:
+            pipe.get(name)
+        return {name: value for name, value in zip(names, pipe.execute(), strict=True) if value is not None}
+
+
+def _restore(settings: Settings, old: dict[bytes, bytes]) -> None:
+    """Put the store back, in one moment."""
+    with redis.Redis.from_url(settings.redis) as store:
+        pipe = store.pipeline(transaction=True)
+        pipe.flushall()
+        for name, value in old.items():
+            pipe.set(name, value)
+        pipe.execute()
+
+
+def test_a_snapshot_of_valkey_30_s_old_is_restored(start: Start, fresh_settings: Settings, engines: Engines) -> None:
+    assert _restored(start, fresh_settings, engines, age=30) == []
+
+
+def test_without_a_look_at_the_markers_a_restored_store_would_stay_wrong(
+    start: Start, fresh_settings: Settings, engines: Engines
+) -> None:
+    assert _restored(start, fresh_settings, engines, "-m", "tests.faults.hasty_features", "marker", age=3) != []
+
+
+@pytest.mark.parametrize(("safeguard", "place"), [("fence", "sent"), ("fence", "written"), ("order", "sent")])
+def test_without_the_safeguard_a_kill_leaves_wrong_counters(
+    start: Start, fresh_settings: Settings, safeguard: str, place: str
+) -> None:
+    hasty = start("one", "-m", "tests.faults.hasty_features", safeguard)
+
+    async def trouble() -> None:
+        await asyncio.to_thread(_killed_at, hasty, place, 8)
+        await asyncio.to_thread(hasty.start)
+
+    asyncio.run(under_load(fresh_settings, trouble, rate=300))
+    assert wrong(fresh_settings) != []
