@@ -159,6 +159,15 @@ def test_an_impression_of_another_task_is_another_joiners(joined: Joined) -> Non
     assert joined.at(70_000) == []
 
 
+def test_an_append_time_that_steps_back_within_the_skew_is_in_time(joined: Joined) -> None:
+    joined.shows(shown(0, 5_000, impression()))
+    joined.answers(answered(0, 6_009, request="ghost"))
+    assert say(joined.partition.step()) == []
+    joined.answers(answered(1, 6_000))
+    (example,) = joined.at(6_050)
+    assert [one.offset for one in example.outcomes] == [1]
+
+
 def test_an_outcome_seen_beyond_the_skew_is_not_lost(joined: Joined) -> None:
     joined.shows(shown(0, 5_000, impression()))
     assert [one.kind for one in joined.at(6_500)] == ["list"]
