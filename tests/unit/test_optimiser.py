@@ -1,0 +1,116 @@
+"""One step by hand: the loss, what Adagrad does to a row, what AdamW does to the dense part, and how both are clipped."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from services.updater.optimiser import Optimiser, loss
+from services.updater.tables import ACCUMULATOR, Tables
+from shared.bundles.files import TABLES
+from shared.tasks import LearningSettings
+
+CPU = torch.device("cpu")
+
+
+def optimiser(weight: float = 0.5, **settings: object) -> Optimiser:
+    tables = Tables(dict.fromkeys(TABLES, 4), 2, 1, CPU)
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, weight)
+    return Optimiser(model, tables, LearningSettings(**({"batch": 8, "weight_decay": 0.0} | settings)))  # type: ignore[arg-type]
+
+
+def step(on: Optimiser, row: int, gradient: list[float], dense: float = 0.0, count: int = 8) -> None:
+    leaf = on.tables.values[[row]].requires_grad_()
+    leaf.grad = torch.tensor([gradient])
+    weight = next(on.model.parameters())
+    weight.grad = torch.tensor([[dense]])
+    on.step(leaf, torch.tensor([row]), count)
+
+
+def test_a_row_moves_by_row_wise_adagrad_with_the_linear_weight_apart() -> None:
+    on = optimiser(row_rate=0.1)
+    step(on, 1, [0.3, 0.4, 0.2])
+    vector, linear = math.sqrt(ACCUMULATOR + (0.09 + 0.16) / 2), math.sqrt(ACCUMULATOR + 0.04)
+    assert on.tables.values[1].tolist() == pytest.approx([-0.1 * 0.3 / vector, -0.1 * 0.4 / vector, -0.1 * 0.2 / linear], rel=1e-6)
+    step(on, 1, [0.3, 0.4, 0.2])  # the accumulator remembers: a smaller step
+    assert on.tables.accumulators[1].tolist() == pytest.approx([ACCUMULATOR + 0.25, ACCUMULATOR + 0.08], rel=1e-6)
+
+
+def test_the_unknown_row_never_moves() -> None:
+    on = optimiser()
+    step(on, on.tables.offset["item"], [1.0, 1.0, 1.0])
+    assert not on.tables.values.any()
+
+
+def test_gradients_are_clipped_over_rows_and_dense_weights_together() -> None:
+    on = optimiser(row_rate=0.1, clip=1.0)
+    step(on, 1, [3.0, 0.0, 0.0], dense=4.0)  # norm 5
+    assert on.tables.accumulators[1, 0].item() == pytest.approx(ACCUMULATOR + 0.6**2 / 2, rel=1e-4)
+
+
+def test_a_short_batch_makes_a_smaller_dense_step() -> None:
+    full, short = optimiser(dense_rate=0.01), optimiser(dense_rate=0.01)
+    step(full, 1, [0.0, 0.0, 0.0], dense=0.5, count=8)
+    step(short, 1, [0.0, 0.0, 0.0], dense=0.5, count=2)
+    moved = [0.5 - next(on.model.parameters()).item() for on in (full, short)]
+    assert moved == pytest.approx([0.01, 0.0025], rel=1e-4)  # AdamW's first step is its rate
+
+
+def test_accumulators_decay_each_so_many_rows() -> None:
+    on = optimiser(decay_rows=10, row_decay=0.5)
+    step(on, 1, [0.0, 0.0, 0.5], count=8)
+    kept = on.tables.accumulators[1, 1].item()
+    step(on, 2, [0.0, 0.0, 0.5], count=8)  # 16 rows learned: once
+    assert on.tables.accumulators[1, 1].item() == pytest.approx(kept / 2)
+    step(on, 2, [0.0, 0.0, 0.5], count=24)  # 40: three times more
+    assert on.tables.accumulators[1, 1].item() == pytest.approx(kept / 16)
+
+
+def grade(logit: float, label: float, late: float, counted: float = 1.0, clip: float = 4.0) -> float:
+    z = torch.tensor([[logit]], requires_grad=True)
+    one = [torch.tensor([[float(value)]]) for value in (label, late, counted)]
+    torch.autograd.backward(loss(z, *one, reference=1, clip=clip))
+    assert z.grad is not None
+    return z.grad.item()
+
+
+def sigmoid(z: float) -> float:
+    return 1 / (1 + math.exp(-z))
+
+
+@pytest.mark.parametrize("logit", [-6.0, -1.0, 0.0, 2.0])
+def test_learning_a_negative_and_then_its_correction_equals_learning_the_positive(logit: float) -> None:
+    negative, corrected, positive = grade(logit, 0, 0), grade(logit, 1, 1), grade(logit, 1, 0)
+    assert negative + corrected == pytest.approx(positive, abs=1e-6)
+    assert negative == pytest.approx(sigmoid(logit), abs=1e-6)
+
+
+def test_a_correction_takes_back_no_more_than_the_clip() -> None:
+    assert grade(5.0, 1, 1, clip=4.0) == pytest.approx(sigmoid(5.0) - 1, abs=1e-6)  # softplus(5) > 4: the positive alone
+    assert grade(3.0, 1, 1, clip=4.0) == pytest.approx(-1.0, abs=1e-6)
+
+
+def test_what_is_not_known_is_not_learned() -> None:
+    assert grade(1.0, 1, 0, counted=0) == 0.0
+
+
+def test_the_loss_is_a_sum_over_a_fixed_batch_size() -> None:
+    zeros = torch.zeros(3, 1)
+    assert loss(zeros, zeros, zeros, zeros + 1, reference=6, clip=4.0).item() == pytest.approx(3 * math.log(2) / 6)
+
+
+def test_the_state_holds_what_adamw_remembers() -> None:
+    one, other = optimiser(), optimiser()
+    step(one, 1, [0.1, 0.2, 0.3], dense=0.5)
+    other.load(one.state())
+    other.model.load_state_dict(one.model.state_dict())
+    other.tables.load(one.tables.state())
+    other.tables.values.copy_(one.tables.values)
+    other.tables.accumulators.copy_(one.tables.accumulators)
+    for on in (one, other):
+        step(on, 1, [0.1, 0.2, 0.3], dense=-0.2)
+    assert np.array_equal(next(one.model.parameters()).detach().numpy(), next(other.model.parameters()).detach().numpy())
+    assert torch.equal(one.tables.values, other.tables.values)
