@@ -15,7 +15,7 @@ from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
-from feast.types import Array, Bool, Float32, Float64, Int32, Int64, UnixTimestamp
+from feast.types import Array, Bool, Float32, Float64, Int32, Int64
 from numpy.typing import NDArray
 
 from shared.errors import BadInput, BadSettings
@@ -34,7 +34,6 @@ SINGLE = {
     Int32: ("<i4", "int32_val"),
     Int64: ("<i8", "int64_val"),
     Bool: ("|b1", "bool_val"),
-    UnixTimestamp: ("<i8", "unix_timestamp_val"),
 }
 LISTS = {Float32: ("<f4", "float_list_val"), Float64: ("<f8", "double_list_val"), Int64: ("<i8", "int64_list_val")}
 ATTRIBUTES = {(dtype, False): attribute for dtype, attribute in SINGLE.values()} | {

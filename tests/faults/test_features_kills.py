@@ -142,7 +142,7 @@ def test_valkey_killed_under_load(start: Start, fresh_settings: Settings, engine
     assert wrong(fresh_settings) == []
 
 
-def _restored(start: Start, settings: Settings, engines: Engines, *command: str, age: float) -> list[str]:
+def _restored(start: Start, settings: Settings, *command: str, age: float) -> list[str]:
     """Restore an ``age`` seconds old copy of the store under a worker that runs; what is wrong afterwards."""
     worker = start("one", *command)
 
@@ -179,14 +179,12 @@ def _restore(settings: Settings, old: dict[bytes, bytes]) -> None:
         pipe.execute()
 
 
-def test_a_snapshot_of_valkey_30_s_old_is_restored(start: Start, fresh_settings: Settings, engines: Engines) -> None:
-    assert _restored(start, fresh_settings, engines, age=30) == []
+def test_a_snapshot_of_valkey_30_s_old_is_restored(start: Start, fresh_settings: Settings) -> None:
+    assert _restored(start, fresh_settings, age=30) == []
 
 
-def test_without_a_look_at_the_markers_a_restored_store_would_stay_wrong(
-    start: Start, fresh_settings: Settings, engines: Engines
-) -> None:
-    assert _restored(start, fresh_settings, engines, "-m", "tests.faults.hasty_features", "marker", age=3) != []
+def test_without_a_look_at_the_markers_a_restored_store_would_stay_wrong(start: Start, fresh_settings: Settings) -> None:
+    assert _restored(start, fresh_settings, "-m", "tests.faults.hasty_features", "marker", age=3) != []
 
 
 @pytest.mark.parametrize(("safeguard", "place"), [("fence", "sent"), ("fence", "written"), ("order", "sent")])

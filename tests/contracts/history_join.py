@@ -1,0 +1,51 @@
+"""A process that writes history as the service does and joins it with Feast; its argument is an empty folder."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from services.features.history import History
+from shared.features.counters import Counters
+from shared.features.plans import Plans
+from tests.features import START, at, declared_plans, event
+
+
+def main(folder: Path) -> None:
+    os.environ["FRESHET_FEATURES_HISTORY"] = str(folder)
+    plans = Plans.of(declared_plans())
+    history, counters = History(folder), Counters(plans)
+    for n, seconds in enumerate((0.0, 0.0)):
+        counters.apply(at([event(n)], [seconds + 100_000 * n]))
+        part = {name: counters.items.records(counters.items.rows([name]))[0] for name in counters.items.index}
+        history.append(plans.item.plan, part)
+
+    from feast import FeatureStore, RepoConfig
+
+    from feature_repo.definitions import item, item_activity
+
+    store = FeatureStore(
+        config=RepoConfig(
+            project="shop",
+            provider="local",
+            registry=str(folder / "registry.db"),
+            offline_store={"type": "duckdb"},
+            online_store={"type": "sqlite", "path": str(folder / "online.db")},
+            entity_key_serialization_version=3,
+        )
+    )
+    store.apply([item, item_activity])
+    moments = {"early": START + 50, "late": START + 100_050, "before": START - 50}
+    asked = pd.DataFrame({"item_id": ["tea"] * 3, "event_timestamp": pd.to_datetime(list(moments.values()), unit="s", utc=True)})
+    found = store.get_historical_features(entity_df=asked, features=["item_activity:item_purchases_7d"]).to_df()
+    found = found.set_index(
+        found["event_timestamp"].astype("int64") // 10 ** (9 if found["event_timestamp"].dt.unit == "ns" else 6)
+    )
+    seen = {name: found.loc[int(moment), "item_purchases_7d"] for name, moment in moments.items()}
+    print(json.dumps({name: None if pd.isna(value) else round(float(value), 9) for name, value in seen.items()}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
