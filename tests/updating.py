@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from aiokafka import TopicPartition
+from safetensors.numpy import load, save
 
 from infra.local.ports import free_block
 from services.updater import recovery
@@ -34,6 +35,7 @@ from services.updater.releases import Position
 from services.updater.window import Window
 from shared import topics
 from shared.bundles.files import Catalogue, decode_catalogue
+from shared.bundles.manifest import Manifest
 from shared.bundles.signing import signing_key, write_keys
 from shared.bundles.storage import Storage
 from shared.kafka import consumer, partition_for, producer, started
@@ -198,7 +200,7 @@ def prepared(settings: Settings, home: Path) -> Updaters:
     storage = Storage.connect(settings)
     made, catalogues = learner()
     publish_base(storage, made, catalogues, signing_key(signing))
-    tempo = {"FULL_S": "3", "DENSE_S": "0.6", "CHECKPOINT_S": "3", "RIPE_S": "1", "ENCODE_S": "1"}
+    tempo = {"FULL_S": "3", "DENSE_S": "0.6", "CHECKPOINT_S": "3", "KEEP_FULLS": "1000", "RIPE_S": "1", "ENCODE_S": "1"}
     own = {"FRESHET_SIGNING_KEY": str(signing), "FRESHET_TEXTS": str(home / "texts")}
     return Updaters(settings, home, variables(settings) | own | {f"FRESHET_{name}": value for name, value in tempo.items()})
 
@@ -252,3 +254,56 @@ def last_checkpoint(settings: Settings) -> Progress:
     """The newest one."""
     checkpoints = Checkpoints(Storage.connect(settings))
     return checkpoints.load(checkpoints.versions()[-1])[0]
+
+
+async def ends(settings: Settings) -> dict[str, int]:
+    """Next offsets of the examples' partitions that hold something."""
+    client = await started(consumer(settings))
+    try:
+        every = [TopicPartition(topics.examples("ranking"), partition) for partition in range(settings.partitions)]
+        return {str(one.partition): end for one, end in (await client.end_offsets(every)).items() if end}
+    finally:
+        await client.stop()
+
+
+def line(storage: Storage) -> list[Manifest]:
+    """The manifests that lead to what is served, oldest first, without the base."""
+    pointer = storage.pointer("latest")
+    assert pointer is not None
+    manifests = [storage.manifest(pointer.version)]
+    while manifests[-1].parent:
+        manifests.append(storage.manifest(manifests[-1].parent))
+    return manifests[-2::-1]
+
+
+def outcomes(storage: Storage) -> list[tuple[int, int]]:
+    """(partition, offset) of every outcome that the served line says it learned."""
+    said = [offsets for manifest in line(storage) for offsets in (*manifest.outcomes.items(), *manifest.corrections.items())]
+    return [(int(partition), offset) for partition, offsets in said for offset in offsets]
+
+
+def learned_up_to(settings: Settings) -> dict[str, int]:
+    """The offsets that the served bundle names."""
+    storage = Storage.connect(settings)
+    try:
+        pointer = storage.pointer("latest")
+        return {} if pointer is None else storage.manifest(pointer.version).offsets
+    finally:
+        storage.objects.close()
+
+
+def epochs(settings: Settings) -> list[int]:
+    """Of every plan."""
+    records = asyncio.run(read(settings, topics.windows("ranking"), 1))[0]
+    return [msgspec.msgpack.decode(record.value, type=WindowPlan).epoch for record in records]
+
+
+def tamper(settings: Settings) -> None:
+    """Change one weight of the newest checkpoint."""
+    storage = Storage.connect(settings)
+    key = f"{storage.task}/checkpoints/{Checkpoints(storage).versions()[-1]}/state.safetensors"
+    found = storage.objects.read(key)
+    assert found is not None
+    state = load(found.data)
+    state["tables/user.values"][1, 0] += 1.0
+    storage.objects.replace(key, save(state), found.etag)

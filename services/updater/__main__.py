@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,6 +21,7 @@ from services.updater.newcomers import Newcomers
 from services.updater.settings import UpdaterSettings
 from services.updater.texts import TextCache
 from shared import topics
+from shared.bundles.manifest import Pointer
 from shared.bundles.signing import signing_key
 from shared.bundles.storage import Storage
 from shared.dead_letters import DeadLetters
@@ -29,10 +31,13 @@ from shared.messages import BundleAnnouncement, Item
 from shared.tasks import task
 from shared.telemetry import Monitor, log
 
+FIRST_LOOK_S = 1.0
+
 
 async def main(settings: UpdaterSettings, logger: BoundLogger) -> None:
     """One life: from the newest checkpoint to the signal that ends it."""
     ready = asyncio.Event()
+    on_signals(asyncio.current_task().cancel)  # type: ignore[union-attr]  # until there is something to finish
     async with AsyncExitStack() as stack:
         monitor = Monitor(ready.is_set)
         await monitor.start(settings.host, settings.updater_port)
@@ -43,7 +48,8 @@ async def main(settings: UpdaterSettings, logger: BoundLogger) -> None:
         for client in (send, *readers):
             stack.push_async_callback(client.stop)
         storage = Storage.connect(settings)
-        plans, beginning = await take_over(settings, storage, readers[0], send)
+        pointer = await first_pointer(storage, logger)
+        plans, beginning = await take_over(settings, storage, pointer, readers[0], send)
         life = await asyncio.to_thread(
             begin, settings, task(settings.task), storage, signing_key(settings.signing_key), beginning, Announcer(send), logger
         )
@@ -61,9 +67,21 @@ async def main(settings: UpdaterSettings, logger: BoundLogger) -> None:
         await run(life, windows, newcomers, settings, logger)
 
 
-async def take_over(settings: UpdaterSettings, storage: Storage, reader: Any, send: Any) -> tuple[PlanLog, Beginning]:
+async def first_pointer(storage: Storage, logger: BoundLogger) -> Pointer:
+    """What is served; waits until history made the base bundle."""
+    told = False
+    while (pointer := await asyncio.to_thread(storage.pointer, "latest")) is None:
+        if not told:
+            logger.warning("waits for a base bundle: `python -m services.updater.history` makes it")
+            told = True
+        await asyncio.sleep(FIRST_LOOK_S)
+    return pointer
+
+
+async def take_over(
+    settings: UpdaterSettings, storage: Storage, pointer: Pointer, reader: Any, send: Any
+) -> tuple[PlanLog, Beginning]:
     """Claim an epoch, and find where learning goes on."""
-    pointer = await asyncio.to_thread(recovery.pointed, storage)
     checkpoint = await asyncio.to_thread(recovery.newest, storage, pointer)
     plans = PlanLog(settings.task, reader, send, checkpoint.plans())
     await plans.claim(pointer.epoch)
@@ -75,8 +93,7 @@ async def take_over(settings: UpdaterSettings, storage: Storage, reader: Any, se
 async def run(life: Life, windows: KafkaWindows, newcomers: Newcomers, settings: UpdaterSettings, logger: BoundLogger) -> None:
     """Learn in a thread of its own until a signal or a failure; then publish what is left, with a checkpoint."""
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, windows.stop)
+    on_signals(windows.stop)
     following = asyncio.create_task(newcomers.follow())
     learning = asyncio.create_task(
         asyncio.to_thread(learn, Bridge(windows, loop), life.student, life.prequential, life.releases, logger)
@@ -92,6 +109,12 @@ async def run(life: Life, windows: KafkaWindows, newcomers: Newcomers, settings:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
+
+
+def on_signals(stop: Callable[[], object]) -> None:
+    """Stop so on SIGTERM and Ctrl-C."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop)
 
 
 class Announcer:
@@ -115,6 +138,8 @@ if __name__ == "__main__":
     logger = log("updater", settings.log_level)
     try:
         uvloop.run(main(settings, logger))
+    except asyncio.CancelledError:
+        logger.info("ends before it began")
     except FreshetError as error:
         logger.error("stopped", reason=str(error), error=type(error).__name__, again=isinstance(error, Unavailable))
         sys.exit(1)

@@ -3,7 +3,7 @@
     <task>/checkpoints/<version>/state.safetensors    the learner's arrays, and the gate's
     <task>/checkpoints/<version>/progress.json        what they contain; written last
 
-A checkpoint belongs to a full bundle of the same version, so that a restart can compare what it rebuilt with what is served.
+A checkpoint belongs to a bundle of the same version, so that a restart can compare what it rebuilt with what is served.
 """
 
 from collections.abc import Mapping

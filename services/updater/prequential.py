@@ -18,6 +18,7 @@ from services.updater.metrics import auc, calibration_error, group_auc, log_loss
 from shared.messages import Example, Origin
 
 F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
 COLD = 20
 """An item shown less often than this is cold."""
 SMALLEST_SLICE = 1_000
@@ -38,9 +39,9 @@ class Measured:
     planned_at: float
     groups: NDArray[np.int64]
     """(n,) whose list each row is of."""
-    labels: F4
+    labels: F8
     """(n,) of the first head; corrections still move it."""
-    scores: dict[str, F4]
+    scores: dict[str, F8]
     """``live``, ``served`` and ``frozen``, each (n,)."""
     cold: NDArray[np.bool_]
     """(n,)."""
@@ -82,11 +83,11 @@ class Prequential:
             Measured(
                 planned_at=planned_at,
                 groups=batch.list[rows],
-                labels=batch.labels[rows, 0].copy(),
+                labels=batch.labels[rows, 0].astype(np.float64),
                 scores={
-                    "live": model.predict(batch)[rows, 0],
-                    "served": batch.served[rows],
-                    "frozen": self.base.predict(batch)[rows, 0],
+                    "live": model.predict(batch)[rows, 0].astype(np.float64),
+                    "served": batch.served[rows].astype(np.float64),
+                    "frozen": self.base.predict(batch)[rows, 0].astype(np.float64),
                 },
                 cold=self._expose(batch.keys["item"][rows]),
                 first={origin: int(starts[i]) for i, origin in enumerate(batch.origins) if not batch.kinds[i]},
@@ -151,10 +152,11 @@ def slices(measured: Measured) -> Mapping[str, NDArray[np.bool_]]:
     return {name: rows for name, rows in parts.items() if not name or rows.sum() >= SMALLEST_SLICE}
 
 
-def _metrics(scores: F4, labels: F4, groups: NDArray[np.int64]) -> dict[str, float]:
-    return {
+def _metrics(scores: F8, labels: F8, groups: NDArray[np.int64]) -> dict[str, float]:
+    measures = {
         "auc": auc(labels, scores),
         "logloss": log_loss(labels, scores),
         "ece": calibration_error(labels, scores),
         "group_auc": group_auc(labels, scores, groups),
     }
+    return {name: value for name, value in measures.items() if np.isfinite(value)}

@@ -77,6 +77,10 @@ class Publisher:
         self._storage.move_latest(chain.pointer(self._storage.task, epoch, time.time()))
         self.chain = chain
 
+    def checkpoint(self, saved: Saved) -> None:
+        """Save a checkpoint of a bundle that stands."""
+        self._checkpoints.save(saved.progress, saved.state)
+
     def drain(self, seconds: float) -> bool:
         """Wait for the bundle on its way; whether it arrived."""
         try:

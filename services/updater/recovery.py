@@ -9,7 +9,7 @@ from services.updater.releases import Served
 from shared.bundles.files import F4, decode_dense
 from shared.bundles.manifest import Manifest, Pointer
 from shared.bundles.storage import Storage
-from shared.errors import BadSettings, BundleRefused
+from shared.errors import BundleRefused
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,6 @@ class Checkpoint:
         """The fold of ``windows.<task>`` up to it."""
         progress = self.progress
         return Plans(window=progress.window, epoch=progress.epoch, next_offset=progress.plans_offset)
-
-
-def pointed(storage: Storage) -> Pointer:
-    """What is served.
-
-    Raises:
-        BadSettings: nothing yet.
-    """
-    pointer = storage.pointer("latest")
-    if pointer is None:
-        raise BadSettings(
-            f"there is no bundle of {storage.task} yet: `python -m services.updater.history` makes the base from history"
-        )
-    return pointer
 
 
 def newest(storage: Storage, pointer: Pointer) -> Checkpoint:
@@ -69,7 +55,21 @@ def restored(storage: Storage, plans: Plans, checkpoint: Checkpoint, pointer: Po
         return checkpoint, Chain.of(pointer)
     checkpoint = Checkpoint(*Checkpoints(storage).load(version))
     kept = any(plan.window == window_of(pointer.version) for plan in plans.lineage)
-    return checkpoint, Chain.of(pointer) if kept else Chain(version, version)
+    return checkpoint, Chain.of(pointer) if kept else chain_to(storage, version)
+
+
+def chain_to(storage: Storage, version: str) -> Chain:
+    """How a reader without any bundle gets to this one: its newest full bundle, and the deltas from there.
+
+    Raises:
+        BundleRefused: ``missing``: one on the way was deleted.
+    """
+    deltas: list[str] = []
+    manifest = storage.manifest(version)
+    while manifest.kind == "delta" and manifest.parent:
+        deltas.insert(0, manifest.version)
+        manifest = storage.manifest(manifest.parent)
+    return Chain(version, manifest.version, tuple(deltas))
 
 
 def served(storage: Storage, chain: Chain) -> Served:

@@ -74,6 +74,7 @@ class Releases:
         self._canaries: Batch | None = None
         self._canary_scores = np.zeros(0, np.float32)
         self._measures: dict[str, float] = {}
+        self._checkpointed = 0
         self._measured_at = float("-inf")
 
     def note(self, window: int, learned: list[Example], batch: Batch) -> None:
@@ -111,11 +112,14 @@ class Releases:
         self._release(self._whole(due), position, now)
 
     def finish(self, position: Position, now: float, seconds: float) -> None:
-        """The last word of a life: a full bundle and a checkpoint, if anything was learned since the last one."""
-        arrived = self._publisher.drain(seconds)
-        if arrived and position.window > max(self._served.window, window_of(self._publisher.chain.version)) and not self._refused:
+        """The last word of a life: a full bundle with what readers lack, and a checkpoint of what they hold."""
+        if not self._publisher.drain(seconds) or self._refused or position.window < self._served.window:
+            return
+        if position.window > window_of(self._publisher.chain.version):
             self._release(Due(full=True, dense=True, checkpoint=True), position, now)
             self._publisher.drain(seconds)
+        elif position.window > self._checkpointed:
+            self._publisher.checkpoint(self._saved(self._publisher.chain.version, position))
 
     def close(self) -> None:
         """Give up what is still on its way: the next life makes it again."""
@@ -137,7 +141,7 @@ class Releases:
             window=position.window, epoch=self._epoch, due=due, change=change, anew=self._anew, ledger=self._ledger,
             offsets=dict(position.offsets), catalogues=tuple(position.catalogues), metrics=self._measures, created=time.time(),
         )  # fmt: skip
-        self._publisher.publish(release, self._saved(release, position) if due.checkpoint else None)
+        self._publisher.publish(release, self._saved(release.version, position) if due.checkpoint else None)
         self._schedule.done(due, now)
         self._ledger, self._anew, self._refused = Ledger(), False, ""
         exported.gate_open.set(1)
@@ -145,9 +149,10 @@ class Releases:
             self._fulls.append((release.created, release.version))
             self._choose_canaries()
 
-    def _saved(self, release: Release, position: Position) -> Saved:
+    def _saved(self, version: str, position: Position) -> Saved:
+        self._checkpointed = position.window
         progress = Progress(
-            version=release.version, window=position.window, epoch=self._epoch, plans_offset=position.plans_offset,
+            version=version, window=position.window, epoch=self._epoch, plans_offset=position.plans_offset,
             offsets=dict(position.offsets), origins=position.admission.state(), catalogues=tuple(position.catalogues),
             weights_sha256=self._learner.weights_sha256(),
         )  # fmt: skip

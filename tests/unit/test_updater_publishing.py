@@ -1,0 +1,235 @@
+"""Bundles: when they are due, what the gate refuses, what readers hold after them, and what is deleted when."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import structlog
+
+from services.updater.base import publish_base
+from services.updater.bundle import Chain, Composer, Release
+from services.updater.checkpoints import Checkpoints, Progress
+from services.updater.gate import Gate
+from services.updater.prequential import Measured, Prequential
+from services.updater.published import Change, Published
+from services.updater.publisher import Publisher, Saved
+from services.updater.retention import Retention, kept
+from services.updater.schedule import Due, Schedule
+from services.updater.window import Ledger
+from shared.bundles.files import decode_dense, decode_tables
+from shared.bundles.manifest import Manifest, version
+from shared.bundles.objects import MemoryObjects
+from shared.bundles.signing import opened, signing_key, verify_key, write_keys
+from shared.bundles.storage import Storage
+from shared.errors import BundleRefused, Fenced
+from shared.tasks import GateSettings
+from tests import learning
+
+EVERYTHING, ROWS = Due(True, True, False), Due(False, False, False)
+
+
+def a_schedule() -> Schedule:
+    return Schedule(publish_s=0.25, dense_s=2.0, full_s=60.0, full_deltas=3, checkpoint_s=90.0)
+
+
+def test_everything_is_due_at_first() -> None:
+    assert a_schedule().due(0.0) == Due(full=True, dense=True, checkpoint=True)
+
+
+def test_rows_come_often_the_dense_part_less_a_full_bundle_after_so_many_deltas() -> None:
+    schedule = a_schedule()
+    schedule.done(Due(True, True, True), 0.0)
+    assert schedule.due(0.2) is None
+    assert schedule.due(0.3) == ROWS
+    schedule.done(ROWS, 0.3)
+    assert schedule.due(2.1) == Due(False, True, False)
+    schedule.done(Due(False, True, False), 2.1)
+    schedule.done(ROWS, 2.4)
+    assert schedule.due(2.7) == Due(full=True, dense=True, checkpoint=False)
+
+
+def test_a_checkpoint_waits_for_its_time_and_a_full_bundle() -> None:
+    schedule = a_schedule()
+    schedule.done(Due(True, True, True), 0.0)
+    assert schedule.due(61.0) == Due(full=True, dense=True, checkpoint=False)
+    assert schedule.due(91.0) == Due(full=True, dense=True, checkpoint=True)
+
+
+def test_the_gate_refuses_weights_that_are_not_numbers_or_too_large() -> None:
+    gate = Gate(GateSettings(max_norm=10.0))
+    assert gate.weights([np.ones((2, 3), np.float32)]) == ""
+    assert gate.weights([np.array([[1, np.nan]], np.float32)]) == "non_finite"
+    assert gate.weights([np.array([[1, 2], [9, 9]], np.float32)]) == "norm"
+
+
+def test_the_gate_refuses_canaries_that_jump() -> None:
+    gate, before = Gate(GateSettings(canary_shift=0.3)), np.full(4, 0.2, np.float32)
+    assert gate.canaries(before, before + 0.2) == ""
+    assert gate.canaries(before, before + 0.4) == "canary"
+
+
+def measured(live: float, frozen: float, served: float, rows: int = 3_000) -> Measured:
+    labels = (np.arange(rows) % 4 == 0).astype(np.float64)
+    at = {"live": live, "frozen": frozen, "served": served}
+    scores = {name: np.where(labels > 0, p, 1 - p) for name, p in at.items()}
+    return Measured(0.0, np.arange(rows), labels, scores, np.arange(rows) < 1_500, {})
+
+
+def test_the_gate_refuses_learning_that_is_worse_than_the_frozen_base_or_than_what_is_served() -> None:
+    gate = Gate(GateSettings(margin=0.05, rows=2_000))
+    assert gate.quality(measured(0.80, 0.78, 0.80)) == ""
+    assert gate.quality(measured(0.70, 0.78, 0.70)) == "quality_frozen"
+    assert gate.quality(measured(0.70, 0.70, 0.78)) == "quality_served"
+
+
+def test_the_gate_looks_at_each_slice() -> None:
+    part = measured(0.80, 0.80, 0.80)
+    part.scores["live"][part.cold] = np.where(part.labels[part.cold] > 0, 0.7, 0.3)
+    part.scores["live"][~part.cold] = np.where(part.labels[~part.cold] > 0, 0.9, 0.1)
+    assert Gate(GateSettings(margin=0.05, rows=2_000)).quality(part) == "quality_frozen_cold"
+
+
+def test_the_gate_waits_for_rows_enough() -> None:
+    assert Gate(GateSettings(rows=5_000)).quality(measured(0.6, 0.9, 0.9)) == ""
+
+
+def test_a_label_settles_with_the_corrections_that_came_before() -> None:
+    model = learning.learner()
+    prequential = Prequential("purchase", ripe_s=10.0, rows=1_000, base=model)
+    lists = [learning.shown(offset) for offset in (1, 3)]
+    prequential.test(model, learning.batch(lists), planned_at=100.0)
+    prequential.correct([learning.correction(7, lists[1], index=2)])
+    prequential.ripen(109.0)
+    assert prequential.recent() is None
+    prequential.ripen(110.0)
+    recent = prequential.recent()
+    assert recent is not None
+    assert np.flatnonzero(recent.labels).tolist() == [7]
+    assert recent.cold.all()
+
+
+@dataclasses.dataclass
+class Bench:
+    """A learner with a publisher on a bucket in memory."""
+
+    storage: Storage
+    publisher: Publisher
+    learner: learning.Learner
+    keys: Path
+    window: int = 0
+
+    def learn(self, due: Due, epoch: int = 2, checkpoint: bool = False) -> Manifest:
+        """One more window, published."""
+        self.window += 1
+        self.learner.learn(learning.window(20 * self.window), self.window)
+        change = Change(self.learner.tables.delta(), dict(self.learner.dense()) if due.dense else None)
+        self.learner.tables.reset()
+        release = Release(self.window, epoch, due, change, False, Ledger(), {"0": self.window}, (), {}, 1.0)
+        progress = Progress(version=release.version, window=self.window, epoch=epoch, plans_offset=0, offsets={}, origins={})
+        self.publisher.publish(release, Saved(progress, self.learner.state()) if checkpoint else None)
+        assert self.publisher.drain(10)
+        return self.storage.manifest(self.publisher.chain.version)
+
+    def rebuilt(self, *versions: str) -> Published:
+        """What a reader holds after these bundles."""
+        held = Published.empty(self.learner.task.model.capacity, self.learner.task.model.dim)
+        for one in versions:
+            files = self.storage.manifest(one).files
+            dense = decode_dense(self.storage.get_blob(files["dense"])) if "dense" in files else None
+            held.apply(Change(decode_tables(self.storage.get_blob(files["tables"])), dense))
+        return held
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    write_keys(tmp_path / "signing.pem", tmp_path / "verify.pem")
+    storage, learner, key = Storage(MemoryObjects(), "ranking"), learning.learner(), signing_key(tmp_path / "signing.pem")
+    base = publish_base(storage, learner, [], key)
+    published = Published.empty(learner.task.model.capacity, learner.task.model.dim)
+    published.apply(Change(learner.tables.full(), learner.dense()))
+    composer = Composer(learner.task, learner.inputs, learner.trainable(), key)
+    chain = Chain(base.version, base.version)
+    log = structlog.stdlib.get_logger()
+    publisher = Publisher(storage, composer, published, chain, 1_000, (), lambda _: None, log)
+    return Bench(storage, publisher, learner, tmp_path)
+
+
+def test_deltas_applied_to_the_base_are_the_full_bundle_bit_for_bit(bench: Bench) -> None:
+    line = ["00000000-0001", *(bench.learn(due).version for due in (ROWS, Due(False, True, False), ROWS))]
+    full = bench.learn(EVERYTHING)
+    last = bench.rebuilt(*line)
+    last.apply(Change(decode_tables(bench.storage.get_blob(full.files["tables"])), None))
+    last.dense = decode_dense(bench.storage.get_blob(full.files["dense"]))
+    assert bench.rebuilt(full.version).sha256() == full.weights_sha256 == bench.learner.weights_sha256() == last.sha256()
+    for version_ in line[1:]:
+        held = bench.rebuilt(*line[: line.index(version_) + 1])
+        assert held.sha256() == bench.storage.manifest(version_).weights_sha256
+
+
+def test_manifests_are_signed_and_name_their_parent(bench: Bench) -> None:
+    first, second = bench.learn(EVERYTHING), bench.learn(ROWS)
+    key = verify_key(bench.keys / "verify.pem")
+    assert opened(bench.storage.manifest_bytes(second.version), key).parent == first.version
+    pointer = bench.storage.pointer("latest")
+    assert pointer is not None
+    assert (pointer.version, pointer.full, pointer.deltas) == (second.version, first.version, (second.version,))
+
+
+def test_a_fenced_off_updater_cannot_publish(bench: Bench) -> None:
+    bench.learn(EVERYTHING, epoch=2)
+    newer = Chain("00000001-0002", "00000001-0002").pointer("ranking", 3, 0.0)
+    bench.storage.move_latest(newer)
+    with pytest.raises(Fenced):
+        bench.learn(ROWS, epoch=2)
+    assert bench.storage.pointer("latest") == newer
+
+
+def test_a_checkpoint_loads_what_was_saved_and_goes_on_bit_for_bit(bench: Bench) -> None:
+    saved = bench.learn(EVERYTHING, checkpoint=True)
+    progress, state = Checkpoints(bench.storage).load(saved.version)
+    again = learning.learner()
+    again.load(state)
+    for one in (bench.learner, again):
+        one.learn(learning.window(500), 99)
+    assert progress.window == 1
+    assert again.weights_sha256() == bench.learner.weights_sha256()
+
+
+def test_a_missing_checkpoint_says_which_there_are(bench: Bench) -> None:
+    with pytest.raises(BundleRefused, match="there is: 00000000-0001"):
+        Checkpoints(bench.storage).load("00000009-0001")
+
+
+def test_expired_bundles_go_with_their_files_and_pinned_ones_and_the_base_stay(bench: Bench) -> None:
+    versions = [bench.learn(EVERYTHING if n % 3 == 0 else ROWS, checkpoint=n % 3 == 0).version for n in range(9)]
+    pinned = Chain(versions[0], versions[0]).pointer("ranking", 1, 0.0)
+    bench.storage.pin(pinned)
+    tenth = bench.learn(EVERYTHING).version
+    retention = Retention(bench.storage, 2)
+    retention.add(bench.storage.manifest(tenth))
+    while retention.step():
+        pass
+    assert bench.storage.versions() == ["00000000-0001", versions[0], *versions[6:], tenth]
+    assert Checkpoints(bench.storage).versions() == ["00000000-0001", versions[0], versions[6]]
+    named = {file.key("ranking") for one in bench.storage.versions() for file in bench.storage.manifest(one).files.values()}
+    assert set(bench.storage.objects.list("ranking/blobs/")) == named
+
+
+def test_a_start_deletes_files_that_nothing_names_and_leaves_what_is_planned(bench: Bench) -> None:
+    left, planned = bench.storage.put_blob(b"left"), bench.storage.put_blob(b"planned")
+    Retention(bench.storage, 2, [planned.key("ranking")])
+    assert bench.storage.objects.read(left.key("ranking")) is None
+    assert bench.storage.objects.read(planned.key("ranking")) is not None
+
+
+def test_deltas_after_the_oldest_kept_full_bundle_stay() -> None:
+    kinds = {version(n, 1): "full" if n in (0, 2, 5) else "delta" for n in range(7)}
+
+    @dataclasses.dataclass
+    class Line:
+        kind: str
+        window: int
+
+    manifests = {one: Line(kind, int(one[:8])) for one, kind in kinds.items()}
+    assert kept(manifests, 2, None) == {version(n, 1) for n in (0, 2, 3, 4, 5, 6)}  # type: ignore[arg-type]

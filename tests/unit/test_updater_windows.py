@@ -1,0 +1,122 @@
+"""Windows are cut on time and rows, plans of replaced updaters are void, and each origin is learned once."""
+
+import msgspec
+import pytest
+
+from services.updater.admission import Admission
+from services.updater.planner import Planner, Read, advanced
+from services.updater.plans import Plans, replanned
+from shared.messages import Origin, WindowPlan
+from tests.learning import shown
+
+
+def a_plan(window: int, epoch: int = 1, **changes: object) -> WindowPlan:
+    return msgspec.structs.replace(WindowPlan(task="ranking", window=window, epoch=epoch, ranges={}), **changes)
+
+
+def folded(*plans: WindowPlan) -> Plans:
+    fold = Plans()
+    for offset, plan in enumerate(plans):
+        fold.fold(offset, plan)
+    return fold
+
+
+def numbered(plans: Plans) -> list[tuple[int, int]]:
+    return [(plan.window, plan.epoch) for plan in plans.lineage]
+
+
+def a_planner(window_rows: int = 1_000) -> Planner:
+    return Planner({0: 10, 1: 0}, window_s=0.25, window_rows=window_rows)
+
+
+def test_an_empty_window_never_closes() -> None:
+    assert a_planner().wait(now=1e9) is None
+
+
+def test_a_window_closes_some_time_after_its_first_example() -> None:
+    planner = a_planner()
+    planner.add(Read(0, 10, shown(0)), now=5.0)
+    planner.add(Read(0, 11, shown(1)), now=5.2)
+    assert planner.wait(now=5.2) == pytest.approx(0.05)
+    assert planner.wait(now=5.3) == 0
+
+
+def test_a_window_closes_when_it_has_rows_enough() -> None:
+    planner = a_planner(window_rows=10)
+    planner.add(Read(0, 10, shown(0, items=5)), now=5.0)
+    assert planner.wait(now=5.0) == pytest.approx(0.25)
+    planner.add(Read(0, 11, shown(1, items=5)), now=5.0)
+    assert planner.wait(now=5.0) == 0
+
+
+def test_records_come_in_plan_order_and_ranges_go_on_from_the_last() -> None:
+    planner = a_planner()
+    for partition, offset in ((1, 0), (0, 10), (1, 1)):
+        planner.add(Read(partition, offset, None), now=0.0)
+    ranges, reads = planner.cut()
+    assert ranges == {"0": (10, 11), "1": (0, 2)}
+    assert [(read.partition, read.offset) for read in reads] == [(0, 10), (1, 0), (1, 1)]
+    planner.add(Read(1, 2, None), now=1.0)
+    assert planner.cut()[0] == {"1": (2, 3)}
+
+
+def test_a_plan_that_leaves_a_gap_is_refused() -> None:
+    assert advanced({"0": 5}, a_plan(1, ranges={"0": (5, 9), "1": (3, 4)})) == {"0": 9, "1": 4}
+    with pytest.raises(ValueError, match="begins at offset 6"):
+        advanced({"0": 5}, a_plan(1, ranges={"0": (6, 9)}))
+
+
+def test_a_plan_that_follows_a_higher_epoch_is_void() -> None:
+    plans = folded(a_plan(1, 1), a_plan(2, 2), a_plan(3, 1), a_plan(3, 2))
+    assert numbered(plans) == [(1, 1), (2, 2), (3, 2)]
+
+
+def test_of_two_claims_of_one_epoch_the_first_counts() -> None:
+    assert numbered(folded(a_plan(1, 1), a_plan(2, 2), a_plan(2, 2))) == [(1, 1), (2, 2)]
+
+
+def test_a_void_claim_still_fences_the_older_epoch() -> None:
+    plans = folded(a_plan(1, 1), a_plan(1, 2), a_plan(2, 1))
+    assert (plans.window, plans.epoch) == (1, 2)
+
+
+def test_a_restore_learns_the_windows_since_again_without_some() -> None:
+    before = folded(*(a_plan(window, ranges={"0": (window, window + 1)}) for window in range(1, 6)))
+    again = replanned("ranking", before, "00000002-0001", frozenset({4}), planned_at=9.0)
+    for offset, plan in enumerate(again, start=5):
+        before.fold(offset, plan)
+    assert numbered(before) == [(1, 1), (2, 1), (6, 2), (7, 2), (8, 2), (9, 2)]
+    assert [(plan.ranges, plan.without) for plan in before.after(2)] == [
+        ({}, False),
+        ({"0": (3, 4)}, False),
+        ({"0": (4, 5)}, True),
+        ({"0": (5, 6)}, False),
+    ]
+    assert before.restarted_from() == "00000002-0001"
+
+
+def test_a_restore_refuses_a_window_that_was_not_learned_since() -> None:
+    with pytest.raises(ValueError, match=r"no window \[1\]"):
+        replanned("ranking", folded(a_plan(1), a_plan(2)), "00000001-0001", frozenset({1}), planned_at=0.0)
+
+
+def test_a_fold_may_begin_at_a_checkpoint() -> None:
+    plans = Plans(window=7, epoch=3, next_offset=20)
+    assert plans.fold(20, a_plan(8, 3))
+    assert (plans.ends, plans.after(7)[0].window) == ({8: 21}, 8)
+
+
+def test_a_second_delivery_is_not_learned_again() -> None:
+    admission = Admission()
+    first, second = shown(3), shown(4)
+    assert admission.admit([first, second, first]) == [first, second]
+    assert admission.admit([second]) == []
+    assert Admission.load(admission.state()).highest == admission.highest
+
+
+def test_the_fence_is_by_topic_and_partition() -> None:
+    admission = Admission()
+    admission.admit([shown(3)])
+    assert admission.learned(Origin("impressions", 0, 2))
+    assert not admission.learned(Origin("impressions", 1, 2))
+    assert not admission.learned(Origin("behaviour", 0, 2))
