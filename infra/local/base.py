@@ -15,6 +15,8 @@ from infra.local.stack import Stack
 from shared.bundles.storage import Storage
 from shared.errors import Unavailable
 
+KEPT = ("valkey", "s3")
+"""What the import writes: counters, and the base bundle. Kafka begins empty."""
 IMPORT = ("-m", "services.updater.history")
 MADE_BY = ("services/updater", "shared/features", "shared/model", "shared/datasets", "shared/bundles")
 """Code whose change makes a kept base outdated."""
@@ -31,7 +33,8 @@ def load(stack: Stack, *, anew: bool) -> None:
         shutil.rmtree(stack.data, ignore_errors=True)
     if not stack.data.exists() and stands(stack):
         with stack.step("base: the copy that an earlier start made"):
-            shutil.copytree(folder(stack), stack.data)
+            for engine in KEPT:
+                shutil.copytree(folder(stack) / engine, stack.data / engine)
 
 
 def make(stack: Stack) -> bool:
@@ -46,9 +49,8 @@ def make(stack: Stack) -> bool:
         _import(stack)
     if stack.owns_engines:
         with stack.step("base kept for the next start"):
-            stack.stop_engines()
-            _keep(stack)
-            stack.restart_engines()
+            with stack.paused(("valkey", "seaweed")):
+                _keep(stack)
     return True
 
 
@@ -79,7 +81,8 @@ def fingerprint() -> str:
 def _keep(stack: Stack) -> None:
     kept = folder(stack)
     shutil.rmtree(kept, ignore_errors=True)
-    shutil.copytree(stack.data, kept)
+    for engine in KEPT:
+        shutil.copytree(stack.data / engine, kept / engine)
     (kept / "made-by").write_text(fingerprint())  # last: a copy that was cut off does not count
 
 

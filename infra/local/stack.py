@@ -105,13 +105,12 @@ class Stack:
                 self.manager.start(service.name)
             self._wait({service.name: _ready(service) for service in started}, 120)
 
-    def stop_engines(self) -> None:
-        """Stop the engines alone, so that their data may be copied."""
-        self.manager.stop([engine.name for engine in reversed(local_engines(self.settings, self.data))])
-
-    def restart_engines(self) -> None:
-        """Start the engines again after ``stop_engines``."""
-        local = local_engines(self.settings, self.data)
+    @contextmanager
+    def paused(self, names: tuple[str, ...]) -> Iterator[None]:
+        """These engines are stopped while this lasts, so that their data may be copied."""
+        self.manager.stop(list(names))
+        yield
+        local = [engine for engine in local_engines(self.settings, self.data) if engine.name in names]
         for engine in local:
             self.manager.start(engine.name)
         self._wait({engine.name: _answers(engine) for engine in local}, 90)
