@@ -153,7 +153,6 @@ class App(faust.App):
             broker_request_timeout=max(30.0, session),
             broker_rebalance_timeout=max(30.0, session),
             consumer_group_instance_id=f"{name}-{instance}",
-            consumer_max_fetch_size=8 << 20,
             topic_disable_leader=True,
             topic_allow_declare=False,
             stream_buffer_maxsize=BUFFERED_POLLS,

@@ -23,7 +23,7 @@ from shared.stream import App, Start, Starts
 
 IMPRESSIONS, BEHAVIOUR = Impression.topic, Behaviour.topic
 TICK_S = 0.02
-"""How often the end of a topic is asked for while something waits for time to pass."""
+"""How often the ends of topics are asked for, of the partitions in which time alone would make something due."""
 QUIET_TICKS = 50
 """Ticks between two such questions where nothing waits."""
 COMMIT_S = 0.5
@@ -130,9 +130,9 @@ class Joiner:
         while True:
             await asyncio.sleep(TICK_S)
             tick += 1
-            asked = {number: one for number, one in self.partitions.items() if one.busy or tick % QUIET_TICKS == 0}
-            wanted = {TopicPartition(topic, number) for number in asked for topic in (IMPRESSIONS, BEHAVIOUR)}
             now = int(time.time() * 1000)  # before the question
+            asked = {number: one for number, one in self.partitions.items() if one.due(now) or tick % QUIET_TICKS == 0}
+            wanted = {TopicPartition(topic, number) for number in asked for topic in (IMPRESSIONS, BEHAVIOUR)}
             try:
                 ends = await self.app.highwaters(wanted & self.app.assigned())
             except (KafkaError, ValueError):

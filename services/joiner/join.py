@@ -95,10 +95,14 @@ class Partition:
         """The same for behaviour."""
         self.answered_time = max(self.answered_time, time)
 
-    @property
-    def busy(self) -> bool:
-        """Whether anything waits for time to pass, so that an idle topic must be asked."""
-        return self._next < self.waiting.end or bool(self._ordered or self._unknown)
+    def due(self, now: int) -> bool:
+        """Whether something would be due if both topics turned out to be read to their end at this broker time."""
+        past, next_one = now - self.rule.skew, self._next
+        return (
+            (next_one < self.waiting.end and self.waiting.time(next_one) + self.rule.wait < past)
+            or (bool(self._ordered) and self._ordered[0].answered.time < past)
+            or (bool(self._unknown) and self._unknown[0].answered.time + self.rule.slack < past)
+        )
 
     # deciding
 
@@ -136,7 +140,8 @@ class Partition:
         if event.item_id not in impression.items:
             return Refuse("not_shown", f"item {event.item_id} was not shown by request {event.request_id}", record)
         index = impression.items.index(event.item_id)
-        if not self._paid.pay(ordinal, offset, (index, event.action)):
+        label = index * len(self.rule.labels) + self.rule.labels.index(event.action)
+        if not self._paid.pay(ordinal, offset, label):
             return self._count(offset, "repeated")
         shown = self.waiting.time(ordinal)
         origin = Origin(messages.Behaviour.topic, self.number, offset)

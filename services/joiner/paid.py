@@ -4,25 +4,26 @@ import heapq
 
 
 class Paid:
-    """The first outcome of a (request, item, action) counts; so behaviour's commit is held at the first outcome of what waits."""
+    """The first outcome of a (request, item, action) counts; so behaviour's commit is held at the first outcome of what waits.
+
+    A label is a number: that of the item and the action together.
+    """
 
     def __init__(self) -> None:
-        self._labels: dict[int, set[tuple[int, str]]] = {}  # ordinal of the impression → (index of the item, action)
+        self._labels: dict[int, int] = {}  # ordinal of the impression → a bit for each label
         self._first: list[tuple[int, int]] = []  # heap of (offset of its first outcome, ordinal)
 
     def __len__(self) -> int:
         return len(self._labels)
 
-    def pay(self, ordinal: int, offset: int, label: tuple[int, str]) -> bool:
+    def pay(self, ordinal: int, offset: int, label: int) -> bool:
         """Note a label; whether it is the first of its kind."""
-        labels = self._labels.get(ordinal)
-        if labels is None:
-            self._labels[ordinal] = {label}
-            heapq.heappush(self._first, (offset, ordinal))
-            return True
-        if label in labels:
+        labels = self._labels.get(ordinal, 0)
+        if labels >> label & 1:
             return False
-        labels.add(label)
+        if not labels:
+            heapq.heappush(self._first, (offset, ordinal))
+        self._labels[ordinal] = labels | 1 << label
         return True
 
     def forget(self, ordinal: int) -> None:
