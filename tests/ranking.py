@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,8 @@ def shop_inputs() -> Inputs:
 def shop_model(seed: int = 0, items: int = 200, **settings: Any) -> Model:
     """A random model of all inputs of the shop."""
     capacity = {"user": 256, "item": max(1024, items * 2), "category": 16, "brand": 16, "hour": 32, "weekday": 8}
-    shape = ModelSettings(dim=8, hidden=(32, 16), text_dim=16, capacity=capacity) if not settings else ModelSettings(**settings)
+    small = ModelSettings(dim=8, hidden=(32, 16), text_dim=16, capacity=capacity)
+    shape = ModelSettings(**settings) if settings else small
     return a_model(seed, items=items, settings=shape, inputs=shop_inputs())
 
 
@@ -87,9 +88,9 @@ class Service:
         body = {"user_id": user, "candidates": [{"item_id": one} for one in items or ["i1", "i2", "i3"]]} | fields
         return self.post(door, body, status)
 
-    def rank_with_counters(self, user: str = "u1", items: list[str] | None = None, **fields: Any) -> Any:
-        """As :meth:`rank`, asked again while a busy machine lets the store miss its 20 ms."""
-        while (answer := self.rank(user, items, **fields))["degraded"]:
+    def with_counters(self, ask: Callable[[], Any]) -> Any:
+        """What ``ask()`` answers, asked again while a busy machine lets the store miss its 20 ms."""
+        while (answer := ask())["degraded"]:
             time.sleep(0.1)
         return answer
 

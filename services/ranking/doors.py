@@ -55,11 +55,11 @@ class Doors:
     @property
     def ready(self) -> bool:
         """Whether a request would be answered."""
-        return self._ranker is not None and self._ranker.live.loaded
+        return self._ranker is not None
 
     async def reply(self, route: str, receive: Receive) -> Reply:
         """The answer to one request: status, body, further headers."""
-        if self._ranker is None or not self.ready:
+        if self._ranker is None:
             return _refusal(503, "No bundle is loaded yet: try again.", RETRY)
         if self._in_work >= self._concurrency:
             return _refusal(503, f"{self._in_work} requests are in work, which is all this worker takes: try again.", RETRY)

@@ -47,11 +47,13 @@ class Parts:
             store = self._store = await self._connected_store()
             reader = BundleReader(self._storage, self._key, lambda: store.inputs)
             live = LiveModel(reader, store.reload, self._settings.ranking_poll_seconds)
-            self._doors.open(self._ranker(live, store), self._settings.ranking_concurrency, self._settings.ranking_body_bytes)
             group.create_task(self._impressions.deliver())
             group.create_task(edges.until_kafka_answers(lambda: edges.listen(self._settings, live.announce)))
-            await live.advance()
+            await self._first_bundle(live)
+            ranker = self._ranker(live, store)
+            await ranker.warm()
             _freeze()
+            self._doors.open(ranker, self._settings.ranking_concurrency, self._settings.ranking_body_bytes)
             await live.follow()
 
     async def stop(self) -> None:
@@ -62,6 +64,14 @@ class Parts:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*closing), self._settings.ranking_drain_seconds)
         self._storage.objects.close()
+
+    async def _first_bundle(self, live: LiveModel) -> None:
+        while True:
+            await live.advance()
+            if live.loaded:
+                return
+            self._log.info("no_bundle_yet")
+            await asyncio.sleep(RETRY_SECONDS)
 
     def _ranker(self, live: LiveModel, store: FeatureStore) -> Ranker:
         settings = self._settings

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,12 @@ class Ranker:
     ) -> None:
         self.task, self.live, self._store, self._impressions = task, live, store, impressions
         self._replay, self._retrieved, self._wait_seconds = replay, retrieved, wait_seconds
+
+    async def warm(self) -> None:
+        """Go the whole way once with items that nobody asked for, so that the first question does not pay for what is lazy."""
+        ids = list(islice(self.live.current.texts.ids.values(), 100))
+        seen = await self._store.read("", ids, catalogue=True)
+        self._scored(seen, "", [Candidate(item) for item in ids], time.time())
 
     async def rank(self, request: RankRequest) -> Answer:
         """The candidates in the order of their scores.

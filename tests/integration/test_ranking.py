@@ -57,7 +57,7 @@ async def impressions(settings: Settings, count: int) -> list[tuple[int, Impress
 async def test_it_ranks_and_logs_what_it_showed(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
     with running(fresh_settings, tmp_path) as service:
         items = [f"i{n}" for n in range(50)] + ["never seen"]
-        answer = service.rank_with_counters("u3", items, limit=20)
+        answer = service.with_counters(lambda: service.rank("u3", items, limit=20))
         assert answer["bundle"] == version(0, 1)
         assert [item["position"] for item in answer["items"]] == list(range(20))
         scores = [item["score"] for item in answer["items"]]
@@ -93,8 +93,10 @@ def test_wrong_questions_are_answered_with_the_field(fresh_settings: Settings, p
 
 def test_the_past_is_ranked_as_of_then(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
     with running(fresh_settings, tmp_path, clock="event") as service:
-        early = service.rank_with_counters("u1", [f"i{n}" for n in range(10)], at="2023-11-14T22:20:00Z", door="/explain")
-        late = service.rank_with_counters("u1", [f"i{n}" for n in range(10)], at="2023-12-14T22:20:00Z", door="/explain")
+        early, late = (
+            service.with_counters(lambda at=at: service.rank("u1", [f"i{n}" for n in range(10)], at=at, door="/explain"))
+            for at in ("2023-11-14T22:20:00Z", "2023-12-14T22:20:00Z")
+        )
         assert early["items"][0]["values"]["user.purchases_7d"] > late["items"][0]["values"]["user.purchases_7d"] > 0
 
 
@@ -109,12 +111,10 @@ def test_it_recommends_from_all_items_in_stock_first(fresh_settings: Settings, p
 
 
 def test_it_says_why(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
-    with running(fresh_settings, tmp_path) as service:
-        body = {
-            "user_id": "u1",
-            "candidates": [{"item_id": "i1", "price": 2.5, "context": {"display": 1}}, {"item_id": "i9", "price": 1}],
-        }
-        answer = service.post("/explain", body)
+    with running(fresh_settings, tmp_path, clock="event") as service:
+        candidates = [{"item_id": "i1", "price": 2.5, "context": {"display": 1}}, {"item_id": "i9", "price": 1}]
+        body = {"user_id": "u1", "at": "2023-11-15T10:00:00Z", "candidates": candidates}
+        answer = service.with_counters(lambda: service.post("/explain", body))
         first = answer["items"][0]
         assert (answer["bundle"], answer["window"]) == (version(0, 1), 0)
         assert set(first["contributions"]) >= {"user", "item", "text", "category_brand", "user_counters", "pair", "context", "time"}
@@ -122,7 +122,8 @@ def test_it_says_why(fresh_settings: Settings, publisher: Publisher, tmp_path: P
         by_id = {item["item_id"]: item for item in answer["items"]}
         assert by_id["i1"]["values"]["item.log_price"] == pytest.approx(np.log1p(2.5))
         assert by_id["i1"]["values"]["context.display"] == 1
-        assert service.post("/rank", body | {"reasons": True})["items"][0]["contributions"] == first["contributions"]
+        ranked = service.with_counters(lambda: service.post("/rank", body | {"reasons": True}))
+        assert ranked["items"][0]["contributions"] == first["contributions"]
 
 
 async def test_it_follows_announcements_pins_and_restores(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:

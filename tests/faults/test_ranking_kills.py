@@ -1,0 +1,148 @@
+"""Engines are killed under ranking and it keeps answering; ranking is killed and comes back as it was."""
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from shared.bundles.manifest import version
+from shared.bundles.signing import sign
+from shared.settings import Settings
+from tests.bundles import Publisher, a_key
+from tests.conftest import Engines
+from tests.ranking import Service, a_publisher, fill_store, running
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
+
+ROUNDS = int(os.environ.get("FRESHET_KILLS", "5"))
+
+
+@pytest.fixture
+def publisher(fresh_settings: Settings) -> Publisher:
+    fill_store(fresh_settings)
+    made = a_publisher(fresh_settings)
+    made.full()
+    return made
+
+
+def answers(service: Service, seconds: float) -> list[dict[str, object]]:
+    """Ask for so long; every question must be answered."""
+    found, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        found.append(service.rank())
+        time.sleep(0.02)
+    return found
+
+
+def test_killed_at_any_moment_it_serves_the_pointer_when_it_is_back(
+    fresh_settings: Settings, publisher: Publisher, tmp_path: Path
+) -> None:
+    for round_ in range(ROUNDS):
+        with running(fresh_settings, tmp_path) as service:
+            publisher.delta(dense=round_ % 2 == 0)
+            time.sleep(0.05 * round_)  # before, while and after it swaps
+            service.kill()
+        with running(fresh_settings, tmp_path) as service:
+            assert service.rank()["bundle"] == publisher.pointer().version
+            assert service.stop() == 0
+
+
+def test_valkey_killed_it_answers_without_counters(
+    fresh_settings: Settings, publisher: Publisher, engines: Engines, tmp_path: Path
+) -> None:
+    with running(fresh_settings, tmp_path) as service:
+        service.with_counters(service.rank)
+        engines.valkey.kill()
+        found = answers(service, 2.0)
+        assert all(answer["degraded"] for answer in found)
+        assert service.metric("ranking_degraded_total") >= len(found)
+        assert service.post("/recommend", {"user_id": "u1", "limit": 5})["degraded"]
+        engines.valkey.start()
+        service.until(lambda: not service.rank()["degraded"])
+        assert [line["level"] for line in service.lines("store_away")] == ["warning"]
+
+
+def test_seaweed_killed_it_keeps_its_bundle_and_goes_on_after(
+    fresh_settings: Settings, publisher: Publisher, engines: Engines, tmp_path: Path
+) -> None:
+    with running(fresh_settings, tmp_path) as service:
+        for round_ in range(2):
+            engines.seaweed.kill()
+            assert {answer["bundle"] for answer in answers(service, 2.0)} == {version(round_, 1)}
+            service.until(lambda: service.metric("ranking_storage_errors_total") > 0)
+            engines.seaweed.start()
+            publisher.delta()
+            service.until_serving(version(round_ + 1, 1))
+
+
+def test_kafka_killed_it_answers_and_the_impressions_arrive_after(
+    fresh_settings: Settings, publisher: Publisher, engines: Engines, tmp_path: Path
+) -> None:
+    with running(fresh_settings, tmp_path, ranking_impressions_buffer=50) as service:
+        service.rank()
+        service.until(lambda: service.metric('ranking_impressions_total{result="acknowledged"}') == 1)
+        engines.kafka.kill()
+        found = [service.rank() for _ in range(80)]
+        assert len(found) == 80
+        publisher.delta()
+        service.until_serving(version(1, 1))  # by the poll
+        assert service.metric('ranking_impressions_total{result="dropped"}') >= 30
+        engines.kafka.start()
+        service.until(lambda: service.metric("ranking_impressions_waiting") == 0, 60)
+        assert service.metric('ranking_impressions_total{result="failed"}') == 0
+        assert service.metric('ranking_impressions_total{result="acknowledged"}') == 51
+
+
+def test_kafka_killed_a_service_that_waits_says_so(
+    fresh_settings: Settings, publisher: Publisher, engines: Engines, tmp_path: Path
+) -> None:
+    more = {"ranking_impressions_wait": True, "ranking_impressions_seconds": 0.5}
+    with running(fresh_settings, tmp_path, **more) as service:
+        body = {"user_id": "u1", "candidates": [{"item_id": "i1"}]}
+        service.until(lambda: service.client.post("/rank", json=body).status_code == 200)
+        engines.kafka.kill()
+        assert "did not acknowledge" in service.rank(status=503)["detail"]
+        engines.kafka.start()
+
+
+def test_bad_bundles_are_refused_and_the_old_one_serves(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
+    with running(fresh_settings, tmp_path) as service:
+        good = publisher.signer
+        for code, spoil in (("forged", forged), ("corrupt", corrupt), ("inputs", unknown_input), ("non_finite", non_finite)):
+            before = service.rank()["bundle"]
+            spoil(publisher)
+            service.until(lambda code=code: service.metric(f'ranking_bundles_refused_total{{code="{code}"}}') == 1)
+            assert {answer["bundle"] for answer in answers(service, 0.5)} == {before}
+            publisher.signer = good
+            publisher.model = a_publisher(fresh_settings).model
+            service.until_serving(publisher.full().version)
+        assert [line["level"] for line in service.lines("bundle_refused")] == ["error"] * 4
+
+
+def forged(publisher: Publisher) -> None:
+    publisher.signer = a_key(2)
+    publisher.full()
+
+
+def corrupt(publisher: Publisher) -> None:
+    manifest = publisher.delta(publish=False)
+    blob = manifest.files["tables"].key("ranking")
+    found = publisher.storage.objects.read(blob)
+    publisher.storage.objects.replace(blob, found.data[:-1] + b"?", found.etag)
+    publisher.storage.move_latest(publisher.pointer())
+
+
+def unknown_input(publisher: Publisher) -> None:
+    manifest = publisher.delta(publish=False)
+    inputs = msgspec.structs.replace(manifest.inputs, user=("user.mood", *manifest.inputs.user[1:]))
+    key = publisher.storage.manifest_key(manifest.version)
+    publisher.storage.objects.delete(key)
+    publisher.storage.put_manifest(sign(msgspec.structs.replace(manifest, inputs=inputs), publisher.signer))
+    publisher.storage.move_latest(publisher.pointer())
+
+
+def non_finite(publisher: Publisher) -> None:
+    publisher.model.dense["bias"][0] = float("nan")
+    publisher.delta()
