@@ -25,7 +25,7 @@ from shared.features.decay import Reals, Times, microseconds
 from shared.features.plan import Words
 from shared.features.plans import Plans
 from shared.features.rows import Rows
-from shared.features.values import Entries, Values, since
+from shared.features.values import Entries, Level, Values
 from shared.messages import Inputs
 
 PAIR = (
@@ -59,7 +59,9 @@ class Assembler:
     def __init__(self, plans: Plans, context: tuple[str, ...]) -> None:
         user = plans.user.plan
         self._user, self._item = Values(user, "user"), Values(plans.item.plan, "item")
-        self._items, self._categories, self._brands = (Entries(user, name) for name in ("item", "category", "brand"))
+        self._items = Entries(user, "item", ("count", "weight"))
+        self._categories = Entries(user, "category", ("weight", "log_price", "priced"))
+        self._brands = Entries(user, "brand", ("weight",))
         self.context = context
         self.inputs = Inputs(
             user=tuple(f"user.{name}" for name in self._user.names),
@@ -97,14 +99,14 @@ class Assembler:
         """
         pick_user, pick_candidate = self._pick(inputs)
         moment = np.array([microseconds(now)] if isinstance(now, (int, float)) else np.round(now * 1e6), np.int64)
-        user, user_price = self._user.at(rows.user, moment)
-        item, item_price = self._item.at(rows.items, moment)
-        with np.errstate(invalid="ignore"):
-            log_price = np.log1p(prices)
-        pair = self._pairs(rows, moment, log_price, user_price, item_price, categories, brands)
-        given = context or {}
-        sent = [given.get(name, np.zeros(len(prices), np.float32)) for name in self.context]
-        candidate = np.column_stack([item, *pair, *sent])
+        user, n = np.empty((len(rows.user), len(self._user.names))), len(self._item.names)
+        candidate = np.empty((len(prices), len(self.inputs.candidate)))
+        usual = self._user.at(rows.user, moment, user)
+        paid = self._item.at(rows.items, moment, candidate[:, :n])
+        self._prices(prices, paid, candidate[:, n : n + 2])
+        self._pairs(rows, moment, candidate[:, n + 2 :], (candidate[:, n], prices), usual, (categories, brands))
+        for i, name in enumerate(self.context, n + len(PAIR)):
+            candidate[:, i] = (context or {}).get(name, 0.0)
         keys, weights = self._history(rows.user, moment)
         alone = len(rows.user) == 1
         return Features(
@@ -114,43 +116,39 @@ class Assembler:
             history_weights=weights[0][weights[0] > 0] if alone else weights,
         )
 
+    @staticmethod
+    def _prices(prices: Reals, paid: Level, out: Reals) -> None:
+        """``item.log_price`` and ``item.price_vs_mean``."""
+        known = prices == prices
+        out[:, 0] = np.log1p(np.where(known, prices, 0.0))
+        out[:, 1] = (out[:, 0] - paid.mean) * (known & paid.seen)
+
     def _pairs(
         self,
         rows: Rows,
         now: Times,
-        log_price: Reals,
-        user_price: Reals,
-        item_price: Reals,
-        categories: NDArray[np.uint64],
-        brands: NDArray[np.uint64],
-    ) -> list[Reals]:
-        """The columns of :data:`PAIR`, each (n,)."""
-        item, category, brand = (
-            entries.find(rows.user, keys)
-            for entries, keys in ((self._items, rows.item_keys), (self._categories, categories), (self._brands, brands))
-        )
-        factor = self._items.factor(rows.user, now)
-        in_category, in_brand = (entries.factor(rows.user, now) for entries in (self._categories, self._brands))
-        count = category.sum("priced") * in_category
-        usual = np.nan_to_num(user_price)
-        within = np.where(np.isnan(user_price), np.nan, (category.sum("log_price") * in_category + usual) / (count + 1.0))
-        return [
-            np.nan_to_num(log_price),
-            np.nan_to_num(log_price - item_price),
-            item.sum("count") * factor,
-            item.sum("weight") * factor,
-            since(item.last(), now),
-            category.sum("weight") * in_category / (self._categories.block(rows.user, "weight").sum(1) * in_category + 1.0),
-            since(category.last(), now),
-            brand.sum("weight") * in_brand / (self._brands.block(rows.user, "weight").sum(1) * in_brand + 1.0),
-            since(brand.last(), now),
-            np.nan_to_num(log_price - user_price),
-            np.nan_to_num(log_price - within),
-        ]
+        out: Reals,
+        price: tuple[Reals, Reals],
+        usual: Level,
+        attributes: tuple[NDArray[np.uint64], NDArray[np.uint64]],
+    ) -> None:
+        """The columns of :data:`PAIR` after the first two; ``price`` is log(1 + price) and the price."""
+        logged, given = price
+        share, users = {}, rows.user
+        out[:, 0:2], out[:, 2] = self._items.find(users, rows.item_keys, now, self._items.factor(users, now))
+        for entries, keys, column in ((self._categories, attributes[0], 3), (self._brands, attributes[1], 5)):
+            factor = entries.factor(users, now)
+            found, out[:, column + 1] = entries.find(users, keys, now, factor)
+            out[:, column] = found[:, 0] / (entries.block(users)[1].sum(1) * factor + 1.0)
+            share[column] = found
+        known = (given == given) & usual.seen
+        within = (share[3][:, 1] + usual.mean) / (share[3][:, 2] + 1.0)
+        out[:, 7] = (logged - usual.mean) * known
+        out[:, 8] = (logged - within) * known
 
     def _history(self, users: Words, now: Times) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-        weights = self._items.block(users, "weight") * self._items.factor(users, now)[:, None]
-        return self._items.block(users, "key").view(np.uint64), weights.astype(np.float32)
+        keys, weights = self._items.block(users)
+        return keys, (weights * self._items.factor(users, now)[:, None]).astype(np.float32)
 
     def _pick(self, inputs: Inputs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         if inputs not in self._picks:

@@ -19,116 +19,132 @@ ACTIONS = ("views", "clicks", "carts", "purchases")
 
 
 def since(times: Times, now: Times) -> Reals:
-    """Seconds from each time to now, at least 0; :data:`NEVER` where there is none (0) or it is longer ago."""
-    return np.where(times == 0, NEVER, np.clip((now - times) / SECOND, 0.0, NEVER))
+    """Seconds from each time to now, from 0 to :data:`NEVER`, which it also is where there is no time (0). Shapes broadcast."""
+    seconds = np.minimum(np.maximum((now - times) / SECOND, 0.0), NEVER)
+    seconds[times == 0] = NEVER
+    return seconds
+
+
+class Level:
+    """The mean log price of each row: (n,) ``mean``, 0 where no price was ``seen``."""
+
+    __slots__ = ("mean", "seen")
+
+    def __init__(self, total: Reals, count: Reals) -> None:
+        self.seen = count > 1e-12
+        self.mean = np.divide(total, count, out=np.zeros_like(total), where=self.seen)
 
 
 class Values:
     """The numbers of one view's plain fields, compiled once.
 
     Attributes:
-        names: of the columns of :meth:`at`, without the view's prefix.
+        names: of the numbers of :meth:`at`, without the view's prefix.
     """
 
     def __init__(self, plan: Plan, prefix: str) -> None:
         sums = [f for f in plan.fields if "table" not in f.tags and f.tags.get("statistic") in AMOUNTS]
-        self.horizons = np.array(sorted({horizon(f) for f in sums}), np.int64)
-        self.sums = np.array([plan.column(f.name) for f in sums], np.int64)
-        self.horizon = np.searchsorted(self.horizons, [horizon(f) for f in sums])
-        found = {f.tags["statistic"]: i for i, f in enumerate(sums)}
-        self.price = (found["log_price"], found["priced"]) if {"log_price", "priced"} <= found.keys() else None
-        self.counts = [i for i, f in enumerate(sums) if f.tags["statistic"] in ("count", "quantity")]
-        self.place = {sums[i].name.removeprefix(f"{prefix}_"): i for i in self.counts}
-        self.first = next((plan.column(f.name) for f in plan.fields if f.tags.get("statistic") == "first"), TIME)
-        self.shares = [span for span in ("1d", "7d") if all(f"{action}_{span}" in self.place for action in ACTIONS)]
-        self.trend = {"purchases_1d", "purchases_7d"} <= self.place.keys()
+        sums.sort(key=lambda field: field.tags["statistic"] not in ("count", "quantity"))  # what is an input of its own first
+        self._horizons = np.array(sorted({horizon(f) for f in sums}), np.int64)
+        self._sums = np.array([plan.column(f.name) for f in sums], np.int64)
+        self._horizon = np.searchsorted(self._horizons, [horizon(f) for f in sums])
+        statistics = [f.tags["statistic"] for f in sums]
+        self._price = [statistics.index(name) for name in ("log_price", "priced") if name in statistics]
+        counts = [f.name.removeprefix(f"{prefix}_") for f in sums if f.tags["statistic"] in ("count", "quantity")]
+        place = {name: i for i, name in enumerate(counts)}
+        first = next((plan.column(f.name) for f in plan.fields if f.tags.get("statistic") == "first"), TIME)
+        self._moments = np.array([TIME, first])
+        shares = [span for span in ("1d", "7d") if all(f"{action}_{span}" in place for action in ACTIONS)]
+        self._shared = np.array([[place[f"{action}_{span}"] for action in ACTIONS] for span in shares], np.int64)
+        self._trend = [place[name] for name in ("purchases_1d", "purchases_7d") if name in place]
         self.names = [
-            *self.place,
+            *counts,
             *("recency_s", "age_s", "mean_log_price"),
-            *(f"purchase_share_{span}" for span in self.shares),
-            *(["purchase_trend_1d"] if self.trend else []),
+            *(f"purchase_share_{span}" for span in shares),
+            *(["purchase_trend_1d"] if len(self._trend) == 2 else []),
         ]
+        self._counts = len(counts)
 
-    def at(self, words: Words, now: Times) -> tuple[Reals, Reals]:
-        """The numbers at ``now``, and the mean of log(1 + price), NaN where no price was seen.
+    def at(self, words: Words, now: Times, out: Reals) -> Level:
+        """Write the numbers at ``now`` into ``out``.
 
         Args:
             words: (n, words) rows.
             now: (1,) or (n,).
+            out: (n, len(names)).
 
         Returns:
-            (n, len(names)) and (n,).
+            The level of prices.
         """
-        newest = words.view(np.int64)[:, TIME]
-        sums = words[:, self.sums] * factors(newest, self.horizons, now)[:, self.horizon]
-        mean = self._mean_price(sums)
-        first = words.view(np.int64)[:, self.first]
-        age = np.where(first == 0, 0.0, np.clip((now - first) / SECOND, 0.0, NEVER))
-        derived = [since(newest, now), age, np.nan_to_num(mean), *self._shares(sums), *self._trend(sums)]
-        return np.column_stack([sums[:, self.counts], *derived]), mean
+        moments = words.view(np.int64)[:, self._moments]
+        sums = words[:, self._sums]
+        sums *= factors(moments[:, 0], self._horizons, now)[:, self._horizon]
+        n = self._counts
+        out[:, :n] = sums[:, :n]
+        ages = since(moments, now[:, None])
+        out[:, n] = ages[:, 0]
+        out[:, n + 1] = np.where(moments[:, 1] == 0, 0.0, ages[:, 1])
+        level = self._level(sums)
+        out[:, n + 2] = level.mean
+        self._rates(sums, out[:, n + 3 :])
+        return level
 
-    def _mean_price(self, sums: Reals) -> Reals:
-        if self.price is None:
-            return np.full(len(sums), np.nan)
-        total, count = self.price
-        seen = sums[:, count] > 1e-12
-        return np.where(seen, sums[:, total] / np.where(seen, sums[:, count], 1.0), np.nan)
+    def _level(self, sums: Reals) -> Level:
+        if len(self._price) < 2:
+            return Level(np.zeros(len(sums)), np.zeros(len(sums)))
+        total, count = self._price
+        return Level(sums[:, total], sums[:, count])
 
-    def _shares(self, sums: Reals) -> list[Reals]:
-        """Purchases among all actions, weighted with the prior."""
-        shares = []
-        for span in self.shares:
-            bought = sums[:, self.place[f"purchases_{span}"]]
-            total = sums[:, [self.place[f"{action}_{span}"] for action in ACTIONS]].sum(1)
-            shares.append((bought + PRIOR_EVENTS * PRIOR_SHARE) / (total + PRIOR_EVENTS))
-        return shares
-
-    def _trend(self, sums: Reals) -> list[Reals]:
-        """Log of the day's purchases over the week's daily mean, both with half a purchase more."""
-        if not self.trend:
-            return []
-        day, week = sums[:, self.place["purchases_1d"]], sums[:, self.place["purchases_7d"]]
-        return [np.log((day + 0.5) / (week / 7 + 0.5))]
+    def _rates(self, sums: Reals, out: Reals) -> None:
+        """Purchases among all actions, weighted with the prior; and the log of the day's purchases over the week's daily mean."""
+        shares = len(self._shared)
+        if shares:
+            taken = sums[:, self._shared]
+            out[:, :shares] = (taken[:, :, -1] + PRIOR_EVENTS * PRIOR_SHARE) / (taken.sum(2) + PRIOR_EVENTS)
+        if len(self._trend) == 2:
+            day, week = self._trend
+            out[:, shares] = np.log((sums[:, day] + 0.5) / (sums[:, week] / 7 + 0.5))
 
 
 class Entries:
-    """One of the user's tables, as it is looked up."""
+    """One of the user's tables, as it is looked up; compiled once.
 
-    def __init__(self, plan: Plan, table: str) -> None:
+    Args:
+        plan: the user's view.
+        table: ``item``, ``category`` or ``brand``.
+        sums: statistics that a look-up brings, in this order.
+    """
+
+    def __init__(self, plan: Plan, table: str, sums: tuple[str, ...]) -> None:
         fields = {f.tags["statistic"]: f for f in plan.fields if f.tags.get("table") == table}
-        self.length, self.tau = fields["key"].length, np.array([horizon(fields["weight"])], np.int64)
-        self.columns = {statistic: plan.column(f.name) for statistic, f in fields.items()}
+        self._length, self._tau = fields["key"].length, np.array([horizon(fields["weight"])], np.int64)
+        starts = {statistic: plan.column(f.name) for statistic, f in fields.items()}
+        self._key, self._weight, self._width = starts["key"], starts["weight"], plan.words
+        self._found = np.array([starts[statistic] for statistic in (*sums, "last")], np.int64)
+        self._has_last = len(sums)
 
-    def find(self, users: Words, keys: NDArray[np.uint64]) -> "Found":
-        """Each key's entry in the user's table (or in its own user's). Key 0 is never found."""
-        start = self.columns["key"]
-        same = users.view(np.uint64)[:, start : start + self.length] == keys[:, None]
-        slot = same.argmax(1)
-        rows = np.arange(len(keys))
-        return Found(self, users, rows if len(users) > 1 else np.zeros_like(rows), slot, same[rows, slot] & (keys != 0))
+    def find(self, users: Words, keys: NDArray[np.uint64], now: Times, factor: Reals) -> tuple[Reals, Reals]:
+        """What the user's (or each key's own user's) table says of keys; key 0 is in no table.
 
-    def block(self, users: Words, statistic: str) -> Reals:
-        """A whole column of the table. Shape (users, length)."""
-        start = self.columns[statistic]
-        return users[:, start : start + self.length]
+        Returns:
+            The sums at ``now`` (n, sums), 0 where there is no entry; and the seconds since the entry's last time (n,).
+        """
+        same = users.view(np.uint64)[:, self._key : self._key + self._length] == keys[:, None]
+        slot, rows = same.argmax(1), np.arange(len(keys))
+        missing = ~same[rows, slot]
+        missing |= keys == 0
+        if len(users) > 1:
+            slot = slot + rows * self._width
+        entries = users.reshape(-1)[slot[:, None] + self._found]
+        entries[missing] = 0.0
+        ago = since(entries.view(np.int64)[:, self._has_last], now)
+        return entries[:, : self._has_last] * factor[:, None], ago
+
+    def block(self, users: Words) -> tuple[NDArray[np.uint64], Reals]:
+        """The whole table: keys and kept weights, each (users, length)."""
+        keys = users.view(np.uint64)[:, self._key : self._key + self._length]
+        return keys, users[:, self._weight : self._weight + self._length]
 
     def factor(self, users: Words, now: Times) -> Reals:
-        """What turns the table's sums into their values at ``now``. Shape (users,)."""
-        return factors(users.view(np.int64)[:, TIME], self.tau, now)[:, 0]
-
-
-class Found:
-    """Entries found for n keys."""
-
-    def __init__(
-        self, entries: Entries, users: Words, rows: NDArray[np.intp], slot: NDArray[np.intp], hit: NDArray[np.bool_]
-    ) -> None:
-        self.entries, self.users, self.rows, self.slot, self.hit = entries, users, rows, slot, hit
-
-    def sum(self, statistic: str) -> Reals:
-        """A sum as it is kept, 0 where there is no entry. Shape (n,)."""
-        return np.where(self.hit, self.users[self.rows, self.entries.columns[statistic] + self.slot], 0.0)
-
-    def last(self) -> Times:
-        """The entry's last time, 0 where there is no entry. Shape (n,)."""
-        return np.where(self.hit, self.users.view(np.int64)[self.rows, self.entries.columns["last"] + self.slot], 0)
+        """What turns the table's kept sums into their values at ``now``. Shape (users,)."""
+        return factors(users.view(np.int64)[:, TIME], self._tau, now)[:, 0]

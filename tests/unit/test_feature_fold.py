@@ -67,7 +67,8 @@ def test_sums_equal_their_definition_whatever_the_order(rows, later):
     counters = folded(batch(rows))
     for user in {row[0] for row in rows}:
         values = Values(PLANS.user.plan, "user")
-        got, _ = values.at(counters.read([user], ["x"]).user, np.array([round(now * 1e6)]))
+        got = np.empty((1, len(values.names)))
+        values.at(counters.read([user], ["x"]).user, np.array([round(now * 1e6)]), got)
         for plural, action in {"views": "view", "clicks": "click", "carts": "cart", "purchases": "purchase"}.items():
             times = [round((START + row[3]) * 1e6) / 1e6 for row in rows if row[0] == user and row[2] == action]
             for span, tau in HORIZONS.items():
