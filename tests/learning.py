@@ -9,6 +9,7 @@ import torch
 from services.updater.batches import Batch, Batcher
 from services.updater.catalogue import Assortment, build
 from services.updater.learner import Learner
+from shared.bundles.files import Catalogue
 from shared.keys import keys
 from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome
 from shared.tasks import LearningSettings, ModelSettings, Task
@@ -32,16 +33,21 @@ def task(labels: tuple[str, ...] = ("purchase",), **learning: object) -> Task:
     )
 
 
-def assortment(items: int = 30) -> Assortment:
+def catalogue(items: int = 30) -> Catalogue:
     """Items ``i0``, ``i1``, ... of three categories, of which every other shares its text with its neighbour."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(items, TEXT))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    known = Assortment(TEXT)
     lines = [
         Item(item_id=f"i{i}", time=EPOCH, title=f"text {i // 2}", category=f"c{i % 3}", brand=f"b{i % 2}") for i in range(items)
     ]
-    known.add(build(lines, {f"text {i}": vectors[i].astype(np.float16) for i in range(items)}, TEXT))
+    return build(lines, {f"text {i}": vectors[i].astype(np.float16) for i in range(items)}, TEXT)
+
+
+def assortment() -> Assortment:
+    """Of that catalogue alone."""
+    known = Assortment(TEXT)
+    known.add(catalogue())
     return known
 
 

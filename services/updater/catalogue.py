@@ -48,6 +48,7 @@ class Assortment:
 
     def __init__(self, text_dim: int) -> None:
         self._place: dict[int, int] = {}
+        self._keys = np.zeros(0, np.uint64)
         self._attributes = np.zeros((1, 2), np.uint64)  # line 0: an item that no catalogue names
         self._text = np.zeros(1, np.int32)
         self._vectors = np.zeros((1, text_dim), np.float16)  # row 0: no text
@@ -58,10 +59,20 @@ class Assortment:
         """Take in a catalogue file. Text rows count on over all catalogues, in the order in which they are added."""
         first = len(self._attributes)
         self._place.update(zip(catalogue.keys.tolist(), range(first, first + len(catalogue.keys)), strict=True))
+        self._keys = np.concatenate([self._keys, catalogue.keys])
         self._attributes = np.concatenate([self._attributes, catalogue.attributes])
         self._text = np.concatenate([self._text, np.where(catalogue.text < 0, 0, catalogue.text + self.texts).astype(np.int32)])
         self._vectors = np.concatenate([self._vectors, catalogue.vectors])
         self.texts += len(catalogue.vectors)
+
+    def __len__(self) -> int:
+        """Lines so far, the replaced ones included."""
+        return len(self._attributes) - 1
+
+    def lines(self, first: int) -> tuple[dict[str, U8], I4]:
+        """Keys by table (item, category, brand) and text rows of the lines from this one on, each (k,)."""
+        keys = {"item": self._keys[first:], "category": self._attributes[first + 1 :, 0], "brand": self._attributes[first + 1 :, 1]}
+        return keys, self._text[first + 1 :]
 
     def __contains__(self, item: int) -> bool:
         return item in self._place

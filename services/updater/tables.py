@@ -64,9 +64,25 @@ class Tables:
         self._describe(found, text)
         return found
 
-    def expire(self, before: float) -> int:
-        """Take back every row last seen before this event time; how many."""
-        taken = {name: self.maps[name].expire(before) for name in TABLES}
+    def enlist(self, keys: Mapping[str, U8], text: NDArray[np.int32], now: float) -> None:
+        """Give rows to items that the catalogue names, with their categories and brands, where there is room.
+
+        So an item is served with its text from its first showing on. (n,) each; ``now`` counts as seen.
+        """
+        known = self.maps["item"].find(keys["item"]) > 0
+        chosen = known | (np.cumsum(~known) <= self.maps["item"].room())
+        listed: dict[str, I8] = {}
+        for name in ("item", "category", "brand"):
+            listed[name], given, taken = self.maps[name].admit(keys[name][chosen], np.full(chosen.sum(), now), at_once=True)
+            self._free(name, taken)
+            self._start(name, given)
+        columns = [listed.get(name, np.zeros(int(chosen.sum()), np.int64)) + self.offset[name] for name in TABLES]
+        self._describe(np.stack(columns, axis=1), text[chosen])
+
+    def expire(self, before: float, kept: Mapping[str, U8]) -> int:
+        """Take back every row last seen before this event time, but those of the keys ``kept``, by table; how many."""
+        nothing = np.zeros(0, np.uint64)
+        taken = {name: self.maps[name].expire(before, kept.get(name, nothing)) for name in TABLES}
         for name, rows in taken.items():
             self._free(name, rows)
         return sum(map(len, taken.values()))
@@ -84,8 +100,9 @@ class Tables:
         self.touched[:], self.renamed[:] = False, False
 
     def full(self) -> dict[str, TableChange]:
-        """Everything, as a full bundle says it."""
-        return {name: self._change(name, np.arange(self.maps[name].used), np.arange(1, self.maps[name].used)) for name in TABLES}
+        """Everything but the unknown rows, as a full bundle says it."""
+        rows = {name: np.arange(1, self.maps[name].used) for name in TABLES}
+        return {name: self._change(name, used, used) for name, used in rows.items()}
 
     def delta(self) -> dict[str, TableChange]:
         """What changed since :meth:`reset`, as a delta says it; tables without a change are absent."""

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from services.updater.catalogue import build
 from shared.keys import keys
-from shared.messages import Inputs, Origin
-from tests.learning import INPUTS, START, assortment, batch, learner, shown, task, window
+from shared.messages import Inputs, Item, Origin
+from tests.learning import EPOCH, INPUTS, START, assortment, batch, learner, shown, task, window
 
 
 @pytest.fixture(autouse=True)
@@ -100,17 +101,47 @@ def test_a_frozen_part_does_not_move_and_the_rest_does(part: str) -> None:
     assert set(one.trainable()) == everything - still
 
 
-def test_a_new_item_starts_as_its_texts_projection() -> None:
+def test_the_catalogues_items_get_rows_that_start_as_their_texts_projection() -> None:
+    one = learner()
+    one.learn(window(0, 1), 1)
+    rows = one.tables.maps["item"].find(keys(f"i{i}" for i in range(30)))
+    assert (rows > 0).all()
+    shown_rows = one.tables.maps["item"].find(window(0, 1).keys["item"])
+    unseen = np.setdiff1d(rows, shown_rows)
+    assert len(unseen) == 25
+    assert not one.tables.values[unseen + one.tables.offset["item"]].any()  # the id's own part is zero: the text alone speaks
+    change = one.tables.delta()["item"]
+    assert set(rows.tolist()) <= set(change.new_rows.tolist())
+    told = dict(zip(change.new_rows.tolist(), change.attributes.tolist(), strict=True))
+    assert all(told[int(row)][2] == i // 2 + 1 for i, row in enumerate(rows))
+
+
+def test_items_that_join_later_are_told_with_the_next_window_even_where_it_is_empty() -> None:
     one = learner()
     one.learn(window(0), 1)
-    found = one.tables.maps["item"]
-    fresh = next(f"i{i}" for i in range(30) if not found.find(keys([f"i{i}"]))[0])
-    rows, given, _ = found.admit(keys([fresh]), np.array([1.0]))
-    assert rows.tolist() == given.tolist()
-    one.tables._start("item", given)
-    assert not one.tables.values[
-        one.tables.offset["item"] + int(rows[0])
-    ].any()  # the id's own vector is zero: the text alone speaks
+    one.tables.reset()
+    fresh = Item(item_id="fresh", time=EPOCH, category="c9", brand="b0")
+    one.assortment.add(build([fresh], {}, 8))
+    one.learn(batch([]), 2)
+    change = one.tables.delta()
+    assert change["item"].new_keys.tolist() == keys(["fresh"]).tolist()
+    assert change["category"].new_keys.tolist() == keys(["c9"]).tolist()
+    assert change["item"].attributes[0].tolist() == [
+        int(change["category"].new_rows[0]),
+        int(one.tables.maps["brand"].find(keys(["b0"]))[0]),
+        0,
+    ]
+
+
+def test_a_catalogue_larger_than_the_table_pushes_nobody_out() -> None:
+    one = learner()
+    one.learn(window(0), 1)
+    before = one.tables.maps["item"].keys.copy()
+    many = [Item(item_id=f"more {i}", time=EPOCH) for i in range(100)]
+    one.assortment.add(build(many, {}, 8))
+    one.learn(window(20), 2)
+    assert np.array_equal(one.tables.maps["item"].keys[before > 0], before[before > 0])
+    assert one.tables.maps["item"].room() == 0
 
 
 def test_two_items_of_one_text_score_alike_before_they_are_learned() -> None:
@@ -136,11 +167,11 @@ def test_only_touched_rows_are_in_the_delta_and_applying_it_gives_the_full_table
     delta, after = one.tables.delta(), one.tables.full()
     assert len(delta["item"].rows) < len(after["item"].rows)
     for name, change in after.items():
-        values, owners = np.zeros_like(change.values), np.zeros(len(change.values), np.uint64)
+        values, owners = np.zeros((len(change.rows) + 1, 5), np.float32), np.zeros(len(change.rows) + 1, np.uint64)
         values[before[name].rows], owners[before[name].new_rows] = before[name].values, before[name].new_keys
         if name in delta:
             values[delta[name].rows], owners[delta[name].new_rows] = delta[name].values, delta[name].new_keys
-        assert np.array_equal(values, change.values)
+        assert np.array_equal(values[1:], change.values)
         assert np.array_equal(owners[1:], change.new_keys)
 
 

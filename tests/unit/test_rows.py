@@ -37,16 +37,22 @@ def test_expiry_is_by_event_time_and_frees_the_row_for_another() -> None:
     rows = RowMap(8)
     admit(rows, 5, at=10.0)
     admit(rows, 6, at=20.0)
-    assert rows.expire(15.0).tolist() == [1]
+    assert rows.expire(15.0, keys()).tolist() == [1]
     assert rows.find(keys(5, 6)).tolist() == [0, 2]
     assert admit(rows, 7, at=21.0) == [1]
+
+
+def test_what_is_kept_does_not_expire() -> None:
+    rows = RowMap(8)
+    admit(rows, 5, 6, at=10.0)
+    assert rows.expire(15.0, keys(6, 7)).tolist() == [1]
 
 
 def test_being_seen_again_keeps_a_row() -> None:
     rows = RowMap(8)
     admit(rows, 5, at=10.0)
     admit(rows, 5, at=30.0)
-    assert rows.expire(20.0).tolist() == []
+    assert rows.expire(20.0, keys()).tolist() == []
 
 
 def test_a_full_table_takes_the_row_of_the_key_unseen_the_longest() -> None:
@@ -73,7 +79,7 @@ def test_no_two_keys_share_a_row_and_the_state_goes_on_alike(batches: list[tuple
         for rows in (whole, resumed):
             admit(rows, *numbers, at=float(time))
             if expire:
-                rows.expire(time - 2.0)
+                rows.expire(time - 2.0, keys(3))
         owned = whole.find(keys(*range(1, 13)))
         assert len(set(owned[owned > 0])) == np.count_nonzero(owned)
         assert owned.tolist() == resumed.find(keys(*range(1, 13))).tolist()
