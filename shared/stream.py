@@ -8,124 +8,26 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, cast
 
 import faust
 import uvloop
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
-from faust.transport.drivers import aiokafka as driver
-from faust.transport.utils import DefaultSchedulingStrategy
 from mode import CrashingSupervisor
 from yarl import URL
 
 from shared.errors import FreshetError
+from shared.polls import QUIET, Consumer, OnePerPoll, Start, Starts, Transport, Undecoded
 from shared.settings import Settings
 from shared.telemetry import Monitor, last_record_age, log
 
-FETCH_WAIT_MS = 50
-"""How long the broker may hold a fetch that finds nothing. A partition that was being read joins the next fetch only: Faust's own
-1,500 ms would be its delay."""
+__all__ = ["App", "Start", "Starts", "serve"]
+
 BUFFERED_POLLS = 64
 """Batches that wait for an agent before its partition is paused."""
-
-
-class Start(NamedTuple):
-    """Where reading of a partition begins: the offset, and the metadata that was committed with it."""
-
-    offset: int
-    metadata: str = ""
-
-    def within(self, first: int, end: int) -> "Start":
-        """The same, kept within a log that holds [first, end): older records are gone, and a commit beyond the end is of a topic
-        that was made anew."""
-        return Start(first) if self.offset > end else Start(max(first, self.offset), self.metadata)
-
-
-Starts = Mapping[TopicPartition, Start]
-
-
-class Batch:
-    """One poll of one partition, dressed as the single record that Faust expects; ``value`` is the list of records."""
-
-    headers, key, checksum, serialized_key_size, serialized_value_size = (), None, None, 0, 0
-
-    def __init__(self, records: list[ConsumerRecord]) -> None:
-        last = records[-1]
-        self.topic, self.partition, self.offset = last.topic, last.partition, last.offset
-        self.timestamp, self.timestamp_type, self.value = last.timestamp, last.timestamp_type, records
-
-
-class OnePerPoll(DefaultSchedulingStrategy):
-    """Delivers each poll of a partition whole."""
-
-    def iterate(self, records: Mapping[Any, list[ConsumerRecord]]) -> Iterator[tuple[Any, Batch]]:
-        for tp, polled in records.items():
-            yield tp, Batch(polled)
-
-
-class Undecoded(faust.Schema[Any, Any]):
-    """Passes the records on as they are."""
-
-    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
-        return None
-
-    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
-        return message.value
-
-
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer, with a fetch that does not keep partitions waiting."""
-
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        return consumer
-
-    async def begin(self, wanted: "Starts") -> "Starts":
-        """Seek to these offsets, kept within what the log holds; returns where reading begins.
-
-        aiokafka's own seek leaves a partition without a commit where it was, behind what was fetched while Faust rebalanced.
-        """
-        consumer = self._ensure_consumer()
-        first, end = await consumer.beginning_offsets(list(wanted)), await consumer.end_offsets(list(wanted))
-        starts = {tp: start.within(first[tp], end[tp]) for tp, start in wanted.items()}
-        for tp, start in starts.items():
-            consumer.seek(tp, start.offset)
-        return starts
-
-
-class Consumer(driver.Consumer):
-    """Faust's consumer, which begins where the app says and never behind what was fetched while Faust rebalanced."""
-
-    def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
-
-    async def perform_seek(self) -> None:
-        app = cast(App, self.app)
-        thread = cast(ConsumerThread, self._thread)
-        async with app.seeking:
-            rebalance = app.rebalancing_count
-            try:
-                starts = await app.start_offsets([TopicPartition(*tp) for tp in self.assignment()])
-                if starts and rebalance == app.rebalancing_count:
-                    starts = await thread.call_thread(thread.begin, starts)
-            except Exception as error:
-                if rebalance == app.rebalancing_count and not app.should_stop:  # no later seek would repair this one
-                    await app.crash(error)
-                raise
-            if rebalance == app.rebalancing_count:
-                app.sought = True
-                self._read_offset.update({faust.types.TP(*tp): start.offset for tp, start in starts.items()})
-                app.began(starts)
-
-
-class Transport(driver.Transport):
-    """Faust's transport with the consumer above."""
-
-    Consumer = Consumer
 
 
 class App(faust.App):
@@ -142,6 +44,8 @@ class App(faust.App):
             partitions, and nobody else is disturbed; so a clean stop does not leave the group either.
         session: seconds of silence after which its partitions go to others.
     """
+
+    logger = QUIET
 
     def __init__(self, name: str, settings: Settings, *, instance: str, session: float = 10.0) -> None:
         brokers = [URL(f"kafka://{server.strip()}") for server in settings.kafka.split(",")]

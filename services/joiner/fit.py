@@ -8,9 +8,9 @@ from shared.errors import BadSettings
 
 BASE_MB = 110
 """Of the process before it reads; ``tests/bench/joiner.py`` measures this and the next two."""
-BYTES_WAITING = 300
+BYTES_WAITING = 350
 """Memory of an impression that waits, its place in the index and its paid labels with it."""
-READ_AGAIN = 20_000
+READ_AGAIN = 5_000
 """Impressions that a restart reads a second."""
 MB = 1 << 20
 

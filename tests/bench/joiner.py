@@ -29,7 +29,7 @@ from shared.kafka import ensure_topics, partition_for, producer
 from shared.messages import Impression, Inputs
 from shared.settings import Settings
 from tests.conftest import variables
-from tests.joiner import EXAMPLES, Worker, ends, outcome
+from tests.joiner import Worker, outcome
 
 CANDIDATES, FEATURES = 20, 60
 
@@ -95,8 +95,8 @@ async def _shopper(client: AIOKafkaProducer, n: int, after: float) -> None:
     await client.send_and_wait("behaviour", bought(n, user), key=user.encode())
 
 
-async def _until(settings: Settings, examples: int) -> None:
-    while sum((await ends(settings, EXAMPLES)).values()) < examples:  # noqa: ASYNC110 (the joiner is another process)
+async def _until(worker: Worker, lists: int) -> None:
+    while worker.metric('joiner_examples_total{kind="list"}') < lists:  # noqa: ASYNC110 (the joiner is another process)
         await asyncio.sleep(0.1)
 
 
@@ -111,13 +111,13 @@ async def join_on_kafka(settings: Settings, folder: Path, backlog: int, rate: fl
         assert worker.process
         process = psutil.Process(worker.process.pid)
         began = sum(process.cpu_times()[:2])
-        await _until(settings, backlog)
+        await _until(worker, backlog)
         print(f"a backlog of {backlog}: {backlog / (sum(process.cpu_times()[:2]) - began):,.0f} impressions/s a core")
         before = [worker.metric(f'joiner_delay_seconds_{part}{{kind="list"}}') for part in ("sum", "count")]
         live = round(rate * seconds)
         began, at = sum(process.cpu_times()[:2]), time.monotonic()
         await send(settings, range(backlog, backlog + live), rate)
-        await _until(settings, backlog + live)
+        await _until(worker, backlog + live)
         cpu = (sum(process.cpu_times()[:2]) - began) / (time.monotonic() - at)
         total, count = (worker.metric(f'joiner_delay_seconds_{part}{{kind="list"}}') for part in ("sum", "count"))
         mean = (total - before[0]) / (count - before[1])
