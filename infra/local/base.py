@@ -12,6 +12,7 @@ from pathlib import Path
 from infra.local.prepare import declarations, last_line
 from infra.local.settings import ROOT
 from infra.local.stack import Stack
+from services.updater.settings import HistorySettings
 from shared.bundles.storage import Storage
 from shared.errors import Unavailable
 
@@ -48,9 +49,8 @@ def make(stack: Stack) -> bool:
     with stack.step("history import: features, examples, the base bundle"):
         _import(stack)
     if stack.owns_engines:
-        with stack.step("base kept for the next start"):
-            with stack.paused(("valkey", "seaweed")):
-                _keep(stack)
+        with stack.step("base kept for the next start"), stack.paused(("valkey", "seaweed")):
+            _keep(stack)
     return True
 
 
@@ -71,8 +71,10 @@ def folder(stack: Stack) -> Path:
 
 
 def fingerprint() -> str:
-    """SHA-256 of the code and declarations that make a base."""
-    digest = hashlib.sha256(declarations().encode())
+    """SHA-256 of the code, the declarations and the sample of the shop that make a base."""
+    settings = HistorySettings.read()
+    sample = (settings.shopper_households, settings.shopper_seed, settings.shopper_start, settings.task)
+    digest = hashlib.sha256(f"{declarations()} {sample}".encode())
     for file in sorted(file for part in MADE_BY for file in ROOT.glob(f"{part}/**/*.py")):
         digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

@@ -76,13 +76,14 @@ def _start(stack: Stack, empty: bool) -> None:
 def play_demo(
     context: typer.Context, keep: Annotated[bool, typer.Option("--keep", help="leave the stack running")] = False
 ) -> None:
-    """Play a real shop through the whole loop, and report; further options go to the shopper (``--seconds 60``)."""
+    """Play a real shop through the whole loop, and report; further options are the shopper's settings (``--seconds 60``)."""
     with plainly():
         steps = Steps()
+        os.environ.update(demo.shop(context.args))
         stack = Stack(read_settings().model_copy(update={"clock": "event"}), "demo", steps)
         stack.check()
         with stopping_on_interrupt(stack):
-            figures = demo.run(stack, steps, context.args)
+            figures = demo.run(stack, steps)
             if not keep:
                 stack.stop()
         console.print(demo.summary(figures, stack.settings.state))

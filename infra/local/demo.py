@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,36 @@ from rich.table import Table
 from infra.local import base
 from infra.local.progress import Steps
 from infra.local.stack import Stack
+from services.shopper.settings import ShopperSettings
 from shared.bundles.storage import Storage
-from shared.errors import Unavailable
+from shared.errors import BadInput, Unavailable
 
 COMMAND = (sys.executable, "-m", "services.shopper")
 
 
-def run(stack: Stack, steps: Steps, arguments: list[str]) -> dict[str, Any]:
+def shop(arguments: list[str]) -> dict[str, str]:
+    """Options of the demo as the shopper's variables: the history import must hear of them too, it plays the same shop.
+
+    Raises:
+        BadInput: something is no setting of the shopper.
+    """
+    names = {name.removeprefix("shopper_"): name for name in ShopperSettings.model_fields if name.startswith("shopper_")}
+    words, found = [part for word in arguments for part in word.split("=", 1)], {}
+    for option, value in zip_longest(words[::2], words[1::2]):
+        name = names.get(option.removeprefix("--"))
+        if name is None or value is None:
+            known = ", ".join(f"--{one}" for one in names)
+            raise BadInput(f"{option} is no setting of the shopper with a value; there is {known}", field=option)
+        found[f"FRESHET_{name.upper()}"] = value
+    return found
+
+
+def run(stack: Stack, steps: Steps) -> dict[str, Any]:
     """Start everything, play, report; the stack is left running, and the report's figures are returned.
 
     Args:
         stack: checked, and on event time.
         steps: shows the progress, and keeps the cold start's budget.
-        arguments: for ``python -m services.shopper``.
     """
     from infra.local.report.run import run_report
 
@@ -36,7 +54,7 @@ def run(stack: Stack, steps: Steps, arguments: list[str]) -> dict[str, Any]:
     base.make(stack)
     stack.start_services()
     log = stack.folder("shopper")
-    with _playing(stack, log, arguments) as shopper:
+    with _playing(stack, log) as shopper:
         with steps("shopper: the catalogue sent, the first answer served"):
             _first_answer(shopper, log, stack.settings.state / "logs" / "shopper.log")
         steps.output.print(f"the first answer was served {time.time() - started:.0f} s after the start")
@@ -55,7 +73,7 @@ def run(stack: Stack, steps: Steps, arguments: list[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _playing(stack: Stack, log: Path, arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def _playing(stack: Stack, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The shopper, which has ended when this ends."""
     settings = stack.settings
     doors = {
@@ -65,7 +83,7 @@ def _playing(stack: Stack, log: Path, arguments: list[str]) -> Iterator[subproce
     }
     with (settings.state / "logs" / "shopper.log").open("wb") as output:
         shopper = subprocess.Popen(  # a session of its own: Ctrl-C reaches it through us, in order
-            [*COMMAND, *arguments], env={**stack.variables, **doors}, stdout=output, stderr=output, start_new_session=True
+            COMMAND, env={**stack.variables, **doors}, stdout=output, stderr=output, start_new_session=True
         )
     try:
         yield shopper
