@@ -76,7 +76,8 @@ def _read(folder: Path, name: str, kind: type[T]) -> list[T]:
     if ndjson.exists():
         decode, lines = msgspec.json.Decoder(kind).decode, ndjson.read_bytes().splitlines()
         return [_line(partial(decode, line), ndjson, number) for number, line in enumerate(lines, 1) if line]
-    raise BadSettings(f"{folder} has neither {parquet.name} nor {ndjson.name}; their fields are those of Item and Behaviour in shared/messages.py")
+    fields = f"their fields are those of {kind.__name__} in shared/messages.py"
+    raise BadSettings(f"{folder} has neither {parquet.name} nor {ndjson.name}; {fields}")
 
 
 def _given(row: dict[str, Any]) -> dict[str, Any]:
