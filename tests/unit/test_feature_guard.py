@@ -1,0 +1,64 @@
+"""Which of a user's events count."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.features.guard import MEMORY, MEMORY_EVENTS, Guard
+
+SECOND = 1_000_000
+T0 = 1_700_000_000 * SECOND
+
+
+def test_a_retry_counts_once() -> None:
+    guard = Guard()
+    assert [guard.judge(7, T0, 0), guard.judge(8, T0, 0), guard.judge(7, T0, 0)] == ["count", "count", "retry"]
+
+
+def test_an_id_is_forgotten_after_256_events_or_ten_minutes() -> None:
+    guard = Guard()
+    for n in range(1, MEMORY_EVENTS + 2):
+        guard.judge(n, T0 + n, 0)
+    assert guard.judge(1, T0 + 1, 0) == "count"
+    assert guard.judge(MEMORY_EVENTS, T0 + MEMORY_EVENTS, 0) == "retry"
+    guard.judge(10_000, T0 + MEMORY + SECOND, 0)
+    assert list(guard.recent) == [10_000]
+
+
+def test_an_event_older_than_all_that_is_remembered_counts() -> None:
+    guard = Guard()
+    guard.judge(1, T0, 0)
+    assert guard.judge(2, T0 - 2 * MEMORY, 0) == "count"
+    assert guard.judge(3, T0, 0) == "count"
+
+
+def test_what_is_too_fast_is_left_out_until_the_bucket_has_leaked() -> None:
+    guard = Guard()
+    verdicts = [guard.judge(n, T0, 60) for n in range(1, 63)]
+    assert verdicts == ["count"] * 60 + ["too_fast"] * 2
+    assert guard.judge(100, T0 + SECOND, 60) == "count"
+    assert guard.judge(101, T0 + SECOND, 60) == "too_fast"
+
+
+def test_what_did_not_count_leaves_no_trace() -> None:
+    guard = Guard()
+    for n in range(1, 61):
+        guard.judge(n, T0, 60)
+    before = guard.dump()
+    guard.judge(99, T0, 60)
+    guard.judge(5, T0, 60)
+    assert guard.dump() == before
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 1_000)), max_size=60), st.integers(0, 60))
+def test_a_guard_that_was_stored_between_two_events_decides_alike(events: list[tuple[int, int]], cut: int) -> None:
+    through, stored = Guard(), Guard()
+    for n, (event, second) in enumerate(events):
+        if n == cut:
+            stored = Guard.load(stored.dump())
+        one, other = (guard.judge(event, T0 + second * SECOND, 30) for guard in (through, stored))
+        assert one == other
+    assert through.dump() == stored.dump()
+
+
+def test_a_row_without_a_tail_has_an_empty_guard() -> None:
+    assert Guard.load(b"") == Guard()

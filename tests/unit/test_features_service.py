@@ -1,0 +1,187 @@
+"""The features service's folds, fed without Kafka; a dictionary stands for Valkey."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.features.by_item import pack, unpack
+from services.features.cache import Cache
+from services.features.catalogue import Catalogue
+from services.features.items import Items, _first_time
+from services.features.users import Users
+from shared.errors import Fenced
+from shared.features.counters import Counters
+from shared.features.plan import Field
+from shared.kafka import partition_for
+from shared.messages import Behaviour, Item
+from tests.features import START, at, event, plans
+
+PLANS = plans()
+PARTITIONS = 4
+ANN = partition_for("ann", PARTITIONS)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A record as Kafka hands it over."""
+
+    value: bytes
+    offset: int
+    partition: int = ANN
+    topic: str = "behaviour"
+    key: bytes = b""
+    timestamp: float = START * 1e3 + 1e9
+
+
+class Shelf:
+    """Valkey's MGET on a dictionary."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+        self.asked = 0
+
+    async def mget(self, names: Sequence[bytes]) -> list[bytes | None]:
+        self.asked += len(names)
+        return [self.rows.get(name) for name in names]
+
+    def put(self, cache: Cache) -> None:
+        """Flush a cache into it."""
+        snapshot = cache.snapshot()
+        self.rows |= dict(zip(cache.view.plan.keys(snapshot.names), snapshot.values, strict=True))
+        cache.written(snapshot)
+
+
+def arrived(*events: Behaviour, first: int = 0) -> list[Arrived]:
+    return [Arrived(msgspec.json.encode(one), first + n) for n, one in enumerate(events)]
+
+
+def users(shelf: Shelf, capacity: int = 64) -> Users:
+    return Users(PLANS.user, shelf, capacity, partitions=PARTITIONS, per_minute=0)
+
+
+async def count(side: Users, records: list[Arrived]) -> list[tuple[int, bytes]]:
+    read = side.decode(records)
+    assert await side.cache.touch(read.names)
+    return side.apply(read)
+
+
+async def test_a_second_delivery_changes_nothing_and_sends_nothing() -> None:
+    shelf, records = Shelf(), arrived(event(1), event(2), event(3))
+    one = users(shelf)
+    assert len(await count(one, records)) > 0
+    shelf.put(one.cache)
+    again = users(shelf)
+    assert await count(again, records) == []
+    assert not again.cache.dirty.any()
+    assert await count(again, arrived(event(4), first=3))
+
+
+async def test_a_user_on_the_wrong_partition_is_set_apart_even_while_in_memory() -> None:
+    side = users(Shelf())
+    await count(side, arrived(event(1)))
+    read = side.decode([Arrived(msgspec.json.encode(event(2)), 0, (ANN + 1) % PARTITIONS)])
+    assert [reason for reason, *_ in read.letters] == ["misrouted"]
+    assert read.deliveries == []
+
+
+async def test_a_time_far_ahead_of_the_broker_s_counts_as_the_broker_s() -> None:
+    side = users(Shelf())
+    await count(side, arrived(event(1, time="2999-01-01T00:00:00Z")))
+    plan, words = PLANS.user.plan, side.cache.arena.words.view(np.int64)
+    row = side.cache.arena.index["ann"]
+    assert words[row, plan.column("user_last")] == round((START + 1e6 + 60) * 1e6)
+
+
+async def test_a_row_of_a_newer_plan_stops_the_worker() -> None:
+    shelf = Shelf()
+    newer = msgspec.structs.replace(PLANS.user.plan, fields=(*PLANS.user.plan.fields, Field("new", "<f8")))
+    shelf.rows[newer.key("ann")] = newer.default
+    with pytest.raises(Fenced, match="newer plan"):
+        await users(shelf).cache.touch(["ann"])
+
+
+async def test_only_clean_rows_give_way_and_come_back_as_they_were() -> None:
+    shelf = Shelf()
+    cache = users(shelf, capacity=8).cache
+    assert await cache.touch([f"u{n}" for n in range(8)])
+    cache.change(cache.arena.rows(["u0", "u1"]))
+    assert await cache.touch(["other", "u2"])
+    assert {"u0", "u1", "u2", "other"} <= cache.arena.index.keys()
+    cache.change(cache.arena.rows(list(cache.arena.index)))
+    assert not await cache.touch([f"v{n}" for n in range(8)]), "all are dirty: flush first"
+    shelf.put(cache)
+    assert await cache.touch([f"v{n}" for n in range(8)])
+
+
+events = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), max_size=40)
+
+
+@settings(max_examples=100)
+@given(events)
+def test_a_fence_lets_each_offset_of_a_source_pass_once(deliveries: list[tuple[int, int]]) -> None:
+    cells = np.array([cell for cell, _ in deliveries], np.int64)
+    offsets = np.array([offset for _, offset in deliveries], np.int64)
+    fence = np.full(len(cells), 3, np.int64)
+    highest: dict[int, int] = {}
+    expected = []
+    for cell, offset in deliveries:
+        expected.append(offset > highest.get(cell, 2))
+        highest[cell] = max(offset, highest.get(cell, 2))
+    assert _first_time(cells, offsets, fence).tolist() == expected
+
+
+def test_packed_records_hold_every_event_once_in_order_on_its_item_s_partition() -> None:
+    batch = at([event(n, item_id=f"i{n % 5}", price=float(n)) for n in range(50)], range(50))
+    found: dict[str, list[float]] = {}
+    for partition, value in pack(3, np.arange(100, 150), batch, PARTITIONS):
+        packed = unpack(value)
+        read, offsets = packed.events()
+        assert packed.source == 3
+        assert {partition_for(item, PARTITIONS) for item in read.item} == {partition}
+        assert (offsets == read.price + 100).all()
+        for item, price in zip(read.item, read.price.tolist(), strict=True):
+            found.setdefault(item, []).append(price)
+    assert found == {f"i{k}": [float(n) for n in range(k, 50, 5)] for k in range(5)}
+
+
+async def test_both_sides_together_count_what_the_import_of_history_counts() -> None:
+    shelf, batch = Shelf(), [event(n, item_id=f"i{n % 5}", price=1.0 + n, category="drinks") for n in range(60)]
+    side, items = users(shelf), Items(PLANS.item, shelf, 64, partitions=PARTITIONS)
+    records = await count(side, arrived(*batch))
+    read = items.decode([Arrived(value, n, to, "behaviour-by-item") for n, (to, value) in enumerate(records)])
+    assert await items.cache.touch(read.names)
+    items.apply(read)
+    counters = Counters(PLANS)
+    counters.apply(at(batch, [0.0] * 60))
+    for cache, arena in ((side.cache, counters.users), (items.cache, counters.items)):
+        for name in arena.index:
+            live, imported = (a.words[a.rows([name])[0], 3:] for a in (cache.arena, arena))
+            assert live.tobytes() == imported.tobytes()
+
+
+async def test_bytes_that_are_no_record_are_set_apart() -> None:
+    items = Items(PLANS.item, Shelf(), 64, partitions=PARTITIONS)
+    read = items.decode([Arrived(b"\xc1", 0), Arrived(msgspec.msgpack.encode((0, b"", b"", b"", b"", ["x"], ["view"])), 1)])
+    assert [reason for reason, *_ in read.letters] == ["undecodable", "undecodable"]
+    assert len(read.events) == 0
+
+
+async def test_the_catalogue_takes_the_newest_line_and_remembers_when_the_item_was_first_listed() -> None:
+    side = Catalogue(PLANS.catalogue, Shelf(), 64, partitions=PARTITIONS)
+    home = partition_for("tea", PARTITIONS)
+    lines = [
+        msgspec.convert({"item_id": "tea", "time": f"2023-11-{day}T00:00:00Z", "price": price}, Item, strict=False)
+        for day, price in ((15, 3.0), (14, 4.0))
+    ]
+    read = side.decode([Arrived(msgspec.json.encode(line), n, home, "items") for n, line in enumerate(lines)])
+    assert await side.cache.touch(read.names)
+    side.apply(read)
+    side.apply(read)
+    plan, row = PLANS.catalogue.plan, side.cache.arena.words[side.cache.arena.index["tea"]]
+    assert row[plan.column("price")] == 4.0
+    assert row.view(np.int64)[plan.column("listed")] == 1_699_920_000_000_000
