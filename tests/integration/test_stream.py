@@ -1,6 +1,8 @@
 """The edge to Faust on a real broker: whole batches, starts that lose nothing, commits with their metadata."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,7 +36,7 @@ class Reader:
 
     async def until(self, count: int) -> None:
         async with asyncio.timeout(20):
-            while len(self.values()) < count:
+            while len(self.values()) < count:  # noqa: ASYNC110 (nobody sets an event for a record)
                 await asyncio.sleep(0.01)
 
 
@@ -105,3 +107,36 @@ async def test_a_record_is_read_within_a_fraction_of_a_second(fresh_settings: Se
                 await reader.until(count)
                 delays.append(loop.time() - sent)
         assert sorted(delays)[10] < 0.1
+
+
+FAILING = """
+from shared.settings import Settings
+from shared.stream import App, serve
+
+async def build():
+    app = App("failing", Settings.read(), instance="one", session=6.0)
+
+    @app.agent(app.source("behaviour"))
+    async def read(stream):
+        async for records in app.batches(stream):
+            raise RuntimeError("cannot go on")
+
+    return app
+
+serve("failing", "info", build, ("127.0.0.1", 0))
+"""
+
+
+async def test_a_failing_agent_ends_the_process_at_once_and_commits_nothing(
+    fresh_settings: Settings, environment: dict[str, str]
+) -> None:
+    await send(fresh_settings, range(4))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FAILING, env=os.environ | environment, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        _, log = await process.communicate()
+    assert process.returncode == 1
+    assert b"cannot go on" in log
+    async with reading(fresh_settings, "failing") as reader:
+        await reader.until(4)
