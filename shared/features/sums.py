@@ -29,6 +29,7 @@ class Sheet:
     def __init__(self, plan: Plan, vocabulary: Vocabulary) -> None:
         self.width = plan.words
         self.horizons: dict[int, list[Sums]] = {}
+        self._decayed: dict[int, Numbers] = {}  # the words that a passed landmark shrinks, by horizon
         self.moments: list[tuple[int, bool, NDArray[np.bool_]]] = []  # (word, is it the first time, which actions)
         for field in plan.fields:
             statistic = field.tags.get("statistic")
@@ -39,6 +40,10 @@ class Sheet:
                 self.moments.append((plan.column(field.name), statistic == "first", counted))
             else:
                 self._place(self.horizons.setdefault(horizon(field), []), statistic, counted, plan.column(field.name))
+
+        for tau, sums in self.horizons.items():
+            words = np.concatenate([s.columns for s in sums])
+            self._decayed[tau] = np.unique(words[words >= 0])
 
     @staticmethod
     def _place(sums: list[Sums], statistic: str, counted: NDArray[np.bool_], column: int) -> None:
@@ -62,7 +67,7 @@ class Sheet:
     def _add(self, words: Words, turns: Turns, tau: int, sums: list[Sums], actions: Actions, amounts: dict[str, Reals]) -> None:
         passage = turns.passage(tau)
         growth = np.exp((turns.times - passage.epoch * tau) / tau)
-        kept = np.concatenate([np.unique(s.columns[s.columns >= 0]) for s in sums])
+        kept = self._decayed[tau]
         targets = [(s.columns[actions], growth * amounts[s.statistic]) for s in sums]
         flat = words.reshape(-1)
         for now in in_rounds(turns.levels(passage.step)):

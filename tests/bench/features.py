@@ -1,9 +1,9 @@
 """``python -m tests.bench.features``: the feature pipeline beside a stock Faust agent with a table, and its memory.
 
 Events a second for each core that the service keeps busy: decode, retries, both views with their tables, repartition, flush and
-markers, with the declared features and the cap of the settings. The stock agent reads the same topic in the same run and merely
-counts each user's actions. CPU seconds are each process's own (user and system), so that the ratio holds while others share the machine.
-``--memory`` compares the service's size after 10,000 and after a million users. Starts engines of its own.
+markers, with the declared features and the cap of the settings. The stock agent reads the same topic in the same run and only
+counts each user's actions. CPU seconds are each process's own (user and system), so that the ratio holds while others share the
+machine. ``--memory`` compares the service's size after 10,000 and after a million users. Starts engines of its own.
 """
 
 import argparse
