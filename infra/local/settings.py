@@ -75,6 +75,7 @@ class StackSettings(Settings):
             "FRESHET_CLOCK": self.clock,
             "FRESHET_STATE": str(self.state.absolute()),
             MARK: str(self.state.absolute()),
+            "FRESHET_JOINER_FOLDER": str(self.state.absolute() / "joiner"),
             "FRESHET_SIGNING_KEY": str(signing),
             "FRESHET_VERIFY_KEY": str(verifying),
             "BENTOML_DO_NOT_TRACK": "True",

@@ -19,7 +19,7 @@ class JoinerSettings(Settings):
     """This worker's fixed name in the group; two at once must not share one."""
     joiner_group: str = ""
     """The consumer group; empty for ``joiner-<task>``. Under a new name all that the log still holds is joined again."""
-    joiner_folder: Path = Path("state/joiner")
+    joiner_folder: Path = Path(".state/joiner")
     """Local disk for the bytes of waiting impressions; rebuilt from the log at every start."""
     joiner_wait_s: float | None = Field(None, gt=0)
     """In place of the task's ``wait``."""
