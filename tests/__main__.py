@@ -41,7 +41,7 @@ TESTS = [
 SUITES = {
     "lint": LINT,
     "test": [*LINT, *TESTS],
-    "faults": [Check("faults, 20 each", ("pytest", "tests/faults"), (("FRESHET_KILLS", "20"),))],
+    "faults": [Check("faults, 20 each", ("pytest", "tests/faults"), (("FRESHET_FAULT_ROUNDS", "20"),))],
     "bench": [
         Check(file.stem, ("python", "-m", f"tests.bench.{file.stem}"))
         for file in sorted((ROOT / "tests" / "bench").glob("*.py"))
