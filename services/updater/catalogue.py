@@ -1,6 +1,5 @@
 """What the learner knows of the shop's items: category, brand and text vector, from the catalogue files that the plans name."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -13,11 +12,6 @@ from shared.messages import Item
 U8 = NDArray[np.uint64]
 I4 = NDArray[np.int32]
 F2 = NDArray[np.float16]
-
-
-def text_hash(text: str) -> str:
-    """What a text's vector is cached by: SHA-256 of its UTF-8 bytes, hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def build(items: Iterable[Item], vectors: Mapping[str, F2], text_dim: int) -> Catalogue:
