@@ -29,7 +29,7 @@ from shared.tasks import RANKING, ModelSettings
 from tests.bundles import Model, Publisher, a_key, a_model
 from tests.features import at, declared_plans, event, plans
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 
 
 def shop_inputs() -> Inputs:

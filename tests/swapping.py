@@ -57,7 +57,7 @@ async def steady(url: str, rate: float, going_on: Callable[[], bool], items: int
         except aiohttp.ClientError as error:
             answers.append(Answered(0, {"detail": repr(error)}, time.perf_counter() - began))
 
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)) as session, asyncio.TaskGroup() as group:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(120)) as session, asyncio.TaskGroup() as group:
         began, n = time.perf_counter(), 0
         while going_on():
             group.create_task(ask(session, n))

@@ -14,6 +14,7 @@ def main() -> int:
         os.environ.setdefault(name, "1")
     import uvicorn
 
+    from services.ranking.doors import FastPath
     from services.ranking.service import doors, service
     from services.ranking.settings import RankingSettings
     from shared.errors import FreshetError
@@ -23,7 +24,7 @@ def main() -> int:
         settings = RankingSettings.read()
         log("ranking", settings.log_level).info("listening", host=settings.host, port=settings.ranking_port)
         config = uvicorn.Config(
-            service.to_asgi(),
+            FastPath(service.to_asgi(), doors),  # outermost: past BentoML's timer and tracing, which cost more than the model
             access_log=False,
             log_config=None,
             server_header=False,

@@ -15,6 +15,8 @@ from shared.messages import BundleAnnouncement, Impression
 from shared.settings import Settings
 
 RETRY_SECONDS = 1.0
+LINGER_MS = 20
+"""Impressions gather for so long: nobody waits for them, and a request to Kafka for each would cost as much as the ranking."""
 
 _log = structlog.stdlib.get_logger().bind(service="ranking")
 _announcements = msgspec.json.Decoder(BundleAnnouncement)
@@ -81,7 +83,7 @@ class ImpressionSender:
         Raises:
             KafkaUnavailable: no broker answered.
         """
-        self._producer = await started(producer(self._settings))
+        self._producer = await started(producer(self._settings, linger_ms=LINGER_MS))
 
     async def send(self, key: bytes, value: bytes) -> "asyncio.Future[object]":
         """Hand a record over; the future is done once Kafka acknowledged it. Waits for a Kafka that is away.

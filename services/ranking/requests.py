@@ -96,9 +96,10 @@ def parse_rank(body: bytes, context: tuple[str, ...]) -> RankRequest:
         BadInput: names the field.
     """
     request = _parse(_rank, body)
+    declared = frozenset(context)
     for i, candidate in enumerate(request.candidates):
-        if candidate.context and (unknown := candidate.context.keys() - {*context}):
-            name = sorted(unknown)[0]
+        if not declared.issuperset(candidate.context):
+            name = sorted(candidate.context.keys() - declared)[0]
             raise BadInput(f"The task declares the context {', '.join(context)}.", field=f"candidates[{i}].context.{name}")
     ids = [candidate.item_id for candidate in request.candidates]
     if len(set(ids)) < len(ids):

@@ -58,4 +58,4 @@ service: Any = bentoml.service(
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ",".join((*ROUTES, "/metrics", "/livez", "/readyz"))},
 )
-service.add_asgi_middleware(FastPath, doors=doors)
+service.add_asgi_middleware(FastPath, doors=doors)  # for `bentoml serve`; `__main__` puts it outermost

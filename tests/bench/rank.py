@@ -133,7 +133,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, shop(Path(name)) as settings:
         folder = Path(name)
         floor = loop(settings, count)
-        with running(settings, folder) as service:
+        with running(settings, folder, ranking_poll_seconds=2.0) as service:
             single, took = served(service.url, service.process.pid, count, 1)
             eight, _ = served(service.url, service.process.pid, count, 8)
             memory = psutil.Process(service.process.pid).memory_info().rss >> 20

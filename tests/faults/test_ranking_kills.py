@@ -12,7 +12,7 @@ from shared.bundles.signing import sign
 from shared.settings import Settings
 from tests.bundles import Publisher, a_key
 from tests.conftest import Engines
-from tests.ranking import Service, a_publisher, fill_store, running
+from tests.ranking import Service, a_publisher, fill_store, running, shop_model
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
@@ -110,13 +110,14 @@ def test_kafka_killed_a_service_that_waits_says_so(
 def test_bad_bundles_are_refused_and_the_old_one_serves(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
     with running(fresh_settings, tmp_path) as service:
         good = publisher.signer
-        for code, spoil in (("forged", forged), ("corrupt", corrupt), ("inputs", unknown_input), ("non_finite", non_finite)):
+        spoilers = (("forged", forged), ("corrupt", corrupt), ("inputs", unknown_input), ("non_finite", non_finite))
+        for seed, (code, spoil) in enumerate(spoilers, 1):
             before = service.rank()["bundle"]
             spoil(publisher)
             service.until(lambda code=code: service.metric(f'ranking_bundles_refused_total{{code="{code}"}}') == 1)
             assert {answer["bundle"] for answer in answers(service, 0.5)} == {before}
             publisher.signer = good
-            publisher.model = a_publisher(fresh_settings).model
+            publisher.model = shop_model(seed)
             service.until_serving(publisher.full().version)
         assert [line["level"] for line in service.lines("bundle_refused")] == ["error"] * 4
 
