@@ -13,7 +13,7 @@ def test_options_become_the_shoppers_variables() -> None:
 
 @pytest.mark.parametrize("arguments", [["--second", "60"], ["--seconds"], ["60"]])
 def test_what_is_no_option_is_said(arguments: list[str]) -> None:
-    with pytest.raises(BadInput, match="is no setting of the shopper with a value; there is .*--seconds"):
+    with pytest.raises(BadInput, match=r"is no setting of the shopper with a value; there is .*--seconds"):
         shop(arguments)
 
 

@@ -1,0 +1,85 @@
+"""``freshet demo`` on a small sample of the shop: the loop closes, nothing is lost, and the next start repeats no pretraining."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.stack import freshet, processes, start, stopped_after, variables
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
+SMALL = {"FRESHET_SHOPPER_HOUSEHOLDS": "20", "FRESHET_SHOPPER_RATE": "10", "FRESHET_SHOPPER_SECONDS": "30"}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], str]]:
+    """The environment of a demo that was played to its end, and what it said."""
+    environment = variables(tmp_path_factory.mktemp("demo"), **SMALL)
+    with stopped_after(environment):
+        done = freshet(environment, "demo", timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield environment, done.stdout
+
+
+@pytest.fixture(scope="module")
+def report(played: tuple[dict[str, str], str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((_state(played) / "report.json").read_text())
+    return found
+
+
+def _state(played: tuple[dict[str, str], str]) -> Path:
+    return Path(played[0]["FRESHET_STATE"])
+
+
+def test_nothing_is_lost_or_doubled_and_no_request_fails(report: dict[str, Any]) -> None:
+    assert report["requests"]["sent"] > 100
+    assert report["requests"]["failed"] == 0
+    assert (report["events"]["lost"], report["events"]["duplicated"], report["events"]["never_accepted"]) == (0, 0, 0)
+
+
+def test_outcomes_become_examples_and_examples_become_bundles_that_answer(report: dict[str, Any]) -> None:
+    assert report["examples"] > 0
+    assert report["bundles"]["swapped"] > 3
+    assert report["bundles"]["refused"] == 0
+    assert report["prequential"]["live"]["auc"] > 0.5
+    assert report["prequential"]["frozen"]["auc"] > 0.5
+
+
+def test_the_report_needs_nothing_beside_itself_and_the_summary_names_it(played: tuple[dict[str, str], str]) -> None:
+    page = (_state(played) / "report.html").read_text()
+    assert "<svg" in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+    assert "the first answer was served" in played[1]
+    assert "events sent / lost / duplicated" in played[1]
+
+
+def test_the_demo_leaves_no_process(played: tuple[dict[str, str], str]) -> None:
+    assert processes(_state(played)) == []
+
+
+def test_the_next_start_imports_nothing_and_an_interrupt_while_playing_leaves_no_process(
+    played: tuple[dict[str, str], str],
+) -> None:
+    environment, state = played[0] | {"FRESHET_SHOPPER_SECONDS": "300"}, _state(played)
+    with stopped_after(environment):
+        demo = start(environment, "demo")
+        _until_playing(state)
+        demo.send_signal(signal.SIGINT)
+        said, _ = demo.communicate(timeout=120)
+    assert demo.returncode == 130, said
+    assert "base: the copy that an earlier start made" in said
+    assert "history import" not in said
+    assert processes(state) == []
+
+
+def _until_playing(state: Path, seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while not any("services.shopper" in line for line in processes(state)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(5)  # into the play
