@@ -23,7 +23,7 @@ from shared.kafka import ensure_topics
 from shared.settings import Settings
 from shared.topics import table
 
-KILLS = int(os.environ.get("FRESHET_KILLS", "5"))
+KILLS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
 """How often each fault is provoked: 5 times in ``make test``, 20 in ``make faults``."""
 PARTITIONS = 4
 """Of the keyed topics: enough that order across partitions is not given, few enough that Kafka makes them at once."""

@@ -16,7 +16,7 @@ from tests.ranking import Service, a_publisher, fill_store, running, shop_model
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
-ROUNDS = int(os.environ.get("FRESHET_KILLS", "5"))
+ROUNDS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
 
 
 @pytest.fixture
