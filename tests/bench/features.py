@@ -133,7 +133,7 @@ def size(folder: Path, users: int, count: int) -> float:
     folder.mkdir()
     with started(folder, 16) as settings:
         asyncio.run(fill(settings, count, users, 50_000, each_once=True))
-        worker = Worker(variables(settings), folder).start()
+        worker = Worker(variables(settings), folder).start(wait=False)  # it is ready only once all is counted
         try:
             asyncio.run(settled(settings, 600))
             assert worker.process
