@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.operate.bundles import folded, restore
 from shared.bundles.storage import Storage
 from shared.settings import Settings
 from tests import updating
@@ -34,3 +35,36 @@ def test_what_is_written_is_learned_and_published(fresh_settings: Settings, tmp_
 def _once(examples: list[updating.Example], kind: str) -> list[updating.Outcome]:
     distinct = {example.origin: example for example in examples if example.kind == kind}
     return [outcome for example in distinct.values() for outcome in example.outcomes]
+
+
+def test_a_restore_goes_back_to_a_checkpoint_and_learns_on_without_a_window(fresh_settings: Settings, tmp_path: Path) -> None:
+    updaters = updating.prepared(fresh_settings, tmp_path)
+    first = updaters.start().ready()
+    asyncio.run(updating.send(fresh_settings, updating.stream(0, 60, fresh_settings.partitions), pause=0.3))
+    _learned(fresh_settings)
+    assert first.stop() == 0
+    back = updating.last_checkpoint(fresh_settings)
+    running = updaters.start().ready()
+    asyncio.run(updating.send(fresh_settings, updating.stream(60, 60, fresh_settings.partitions), pause=0.3))
+    _learned(fresh_settings)
+
+    planned = asyncio.run(folded(fresh_settings)).after(back.window)
+    bad = next(plan.window for plan in planned if plan.ranges)
+    asyncio.run(restore(fresh_settings, back.version, [bad], 1.0))
+    asyncio.run(updating.send(fresh_settings, updating.stream(120, 20, fresh_settings.partitions), pause=0.1))
+    assert running.died() == 1
+    assert "Fenced" in running.log.read_text()
+    last = updaters.start().ready()
+    _learned(fresh_settings)
+    assert last.stop() == 0, last.log.read_text()[-3000:]
+
+    lineage = asyncio.run(folded(fresh_settings)).lineage
+    assert bad not in [plan.window for plan in lineage]
+    assert [plan.without for plan in lineage].count(True) == 1
+    assert updating.last_checkpoint(fresh_settings).weights_sha256 == updating.fresh_run(fresh_settings).learner.weights_sha256()
+
+
+def _learned(settings: Settings) -> None:
+    """Wait until what is served has learned everything."""
+    ends = asyncio.run(updating.ends(settings))
+    updating.until(lambda: updating.learned_up_to(settings) == ends, 90)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from aiokafka import AIOKafkaProducer
 
 from infra.local.operate.topic import records
 from services.updater.checkpoints import Checkpoints
@@ -67,18 +68,30 @@ async def restore(settings: Settings, version: str, without: Sequence[int], now:
         BadInput: a window to leave out is none of those after the bundle.
     """
     Checkpoints(Storage.connect(settings)).load(version)
-    plans, topic = await folded(settings), windows(settings.task)
-    try:
-        again = replanned(settings.task, plans, version, frozenset(without), planned_at=now)
-    except ValueError as error:
-        raise BadInput(str(error), field="without") from None
     client = await started(producer(settings))
     try:
-        for plan in again:
-            await deliver(client, topic, msgspec.msgpack.encode(plan), partition=0)
+        while (again := await _replan(settings, client, version, frozenset(without), now)) is None:
+            continue  # the running updater wrote in between; it is fenced off now
+        return again
     finally:
         await client.stop()
-    return again
+
+
+async def _replan(
+    settings: Settings, client: AIOKafkaProducer, version: str, without: frozenset[int], now: float
+) -> list[WindowPlan] | None:
+    """Write the plans of a restore; ``None`` where another plan came before the first, which makes it void."""
+    plans = await folded(settings)
+    try:
+        first, *rest = replanned(settings.task, plans, version, without, planned_at=now)
+    except ValueError as error:
+        raise BadInput(str(error), field="without") from None
+    topic, encode = windows(settings.task), msgspec.msgpack.encode
+    if (await deliver(client, topic, encode(first), partition=0)).offset != plans.next_offset:
+        return None
+    for plan in rest:
+        await deliver(client, topic, encode(plan), partition=0)
+    return [first, *rest]
 
 
 async def folded(settings: Settings) -> Plans:
