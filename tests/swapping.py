@@ -95,10 +95,14 @@ def every_version(publisher: Publisher) -> Iterator[Scorer]:
         yield scorer
 
 
+ROUNDING, TELLING = 5e-5, 1e-3
+"""Two ways to the same score differ by less than the one, two bundles' scores by more than the other."""
+
+
 def worst_difference(publisher: Publisher, answers: list[Answered], shown: dict[str, Impression]) -> tuple[float, float]:
     """How far an answer is from what its bundle says, and how near the nearest one is to what the next bundle says.
 
-    The first must be rounding; the second must be much more, or a mixture could not be told.
+    The first must be :data:`ROUNDING`; the second must be :data:`TELLING`, or a mixture could not be seen.
     """
     by_version: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for answer in answers:
@@ -108,7 +112,8 @@ def worst_difference(publisher: Publisher, answers: list[Answered], shown: dict[
     for scorer in every_version(publisher):
         version = scorer.manifest.version
         own = max([own, *(_difference(scorer, body, shown) for body in by_version[version])])
-        other = min([other, *(_difference(scorer, body, shown) for body in by_version[before])])
+        if scorer.manifest.kind == "delta":  # a full bundle has the weights of the one before it
+            other = min([other, *(_difference(scorer, body, shown) for body in by_version[before])])
         before = version
     return own, other
 
