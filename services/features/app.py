@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from services.features import metrics
 from services.features.by_item import LARGEST
 from services.features.cache import Cache
 from services.features.catalogue import Catalogue
@@ -18,7 +19,7 @@ from services.features.markers import Markers, Place
 from services.features.settings import FeaturesSettings
 from services.features.users import Users
 from shared.dead_letters import DeadLetters
-from shared.errors import StoreUnavailable
+from shared.errors import BadSettings, StoreUnavailable
 from shared.features.plans import Plans
 from shared.features.writer import RowWriter
 from shared.kafka import check_topics, producer, started
@@ -51,7 +52,7 @@ class FeaturesApp(App):
         self.start_offsets, self.began, self.revoked = self._claim, self._begin, self._let_go
         self._client, self._kafka = client, kafka
         self._read: dict[Place, int] = {}
-        self._ends: dict[Place, int] | None = None
+        self._ends: dict[Place, int] = {}
         self._packed = settings.features_items // LARGEST
         self._caught_up, self._open, self._life = False, False, 0
         self._wire(settings)
@@ -108,7 +109,10 @@ class FeaturesApp(App):
         return self._open and life == self._life
 
     def _passed(self, records: list[Any], letters: list[tuple[str, str, Any]]) -> None:
-        last = records[-1]
+        first, last = records[0], records[-1]
+        missed = first.offset - self._read.get((last.topic, last.partition), first.offset)
+        if missed > 0 and last.topic != Item.topic:  # a compacted topic has gaps
+            metrics.missed.labels(last.topic).inc(missed)
         self.flush.pending.letters += letters
         self.flush.pending.positions[last.topic, last.partition] = last.offset + 1
         self._read[last.topic, last.partition] = last.offset + 1
@@ -119,15 +123,20 @@ class FeaturesApp(App):
             await self.commit_offsets({place: (offset, "") for place, offset in positions.items()})
 
     async def _compare(self) -> None:
-        if self._caught_up or not super().reading:
-            return
-        if self._ends is None:
-            ends = await self.highwaters(self.assigned())
-            self._ends = {(tp.topic, tp.partition): end for tp, end in ends.items()}
-        self._caught_up = all(self._read.get(place, 0) >= end for place, end in self._ends.items())
+        if self._open:
+            self._caught_up = self._caught_up or all(self._read.get(place, 0) >= end for place, end in self._ends.items())
 
     async def _claim(self, partitions: Iterable[TopicPartition]) -> Starts:
-        offsets = await self.markers.claim((tp.topic, tp.partition) for tp in partitions)
+        mine = list(partitions)
+        ends = {(tp.topic, tp.partition): end for tp, end in (await self.highwaters(mine)).items()}
+        offsets = await self.markers.claim(ends)
+        for place, offset in offsets.items():
+            if offset > ends[place]:
+                raise BadSettings(
+                    f"Valkey has counted {place[0]}/{place[1]} up to {offset}, Kafka has it up to {ends[place]}: "
+                    "they are not of one stack; point FRESHET_REDIS to the Valkey that belongs to this Kafka, or to an empty one"
+                )
+        self._ends = ends
         return {TopicPartition(*place): Start(offset) for place, offset in offsets.items()}
 
     def _begin(self, starts: Starts) -> None:
@@ -144,7 +153,7 @@ class FeaturesApp(App):
         self.flush.drop()
         for cache in self.caches:
             cache.clear()
-        self._read, self._ends, self._caught_up = {}, None, False
+        self._read, self._caught_up = {}, False
         self._open, self._life = False, self._life + 1
 
     async def _record(self) -> None:

@@ -151,11 +151,3 @@ class Cache:
         part = self.recorded | dict(zip(here, self.arena.records(rows), strict=True))
         self.recorded, self.unrecorded = {}, set()
         return part
-
-
-def fences(tail: bytes, sources: int) -> Numbers:
-    """An item's fence: next offset of each partition of ``behaviour``; 0 for all in a row that history made."""
-    fence = np.zeros(sources, np.int64)
-    stored = np.frombuffer(tail, np.int64)[:sources]
-    fence[: len(stored)] = stored
-    return fence

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.features import metrics
 from services.features.by_item import unpack
-from services.features.cache import Cache, fences
+from services.features.cache import Cache
 from shared.dead_letters import Record
 from shared.features.arena import VERSION, Arena
 from shared.features.counters import Fold
@@ -26,8 +26,8 @@ class Fences:
         self._arena = arena
 
     def load(self, row: int, tail: bytes) -> None:
-        """Take an item's fence in."""
-        self._arena.fence[row] = fences(tail, self._arena.fence.shape[1])
+        """Take an item's fence in; a row that history made has none and contains nothing of the log."""
+        self._arena.fence[row] = np.frombuffer(tail, np.int64) if tail else 0
 
     def dump(self, row: int) -> bytes:
         """The fence as it is stored."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import BadSettings
-from shared.features.decay import SECOND, Reals, Times
+from shared.features.decay import SECOND, Reals
 from shared.features.events import Events
 from shared.features.plan import Field, Plan
 
@@ -76,11 +76,6 @@ def horizon(field: Field) -> int:
         return int(field.tags["horizon"]) * SECOND
     except (KeyError, ValueError):
         raise BadSettings(f"field {field.name}: tag horizon must be a whole number of seconds") from None
-
-
-def newest_after(times: Times) -> int:
-    """The newest of these events; 0 where there is none."""
-    return int(times.max(initial=0))
 
 
 def _weights(field: Field) -> dict[str, float]:

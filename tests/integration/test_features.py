@@ -14,7 +14,7 @@ from shared.keys import key
 from shared.messages import Behaviour, DeadLetter, Item
 from shared.settings import Settings
 from tests.collector import read_all
-from tests.feature_service import Traffic, apply_plans, differences, read_log, settled, worker
+from tests.feature_service import Traffic, Worker, apply_plans, differences, read_log, settled, worker
 from tests.features import declared_plans, event
 
 pytestmark = pytest.mark.engines
@@ -73,6 +73,18 @@ def test_what_cannot_be_used_is_kept_as_a_dead_letter(applied: Settings, environ
     letters = [msgspec.json.decode(value, type=DeadLetter) for value in asyncio.run(read_all(applied, "dead-letters")).values()]
     assert sorted(letter.reason for letter in letters) == ["misrouted", "undecodable"]
     assert differences(applied, [event(2)]) == []
+
+
+def test_a_valkey_of_another_stack_is_refused(applied: Settings, environment: dict[str, str], tmp_path: Path) -> None:
+    with redis.Redis.from_url(applied.redis) as store:
+        store.set(f"marker:{applied.project}:{Behaviour.topic}:1", "10 somebody")
+    process = Worker(environment, tmp_path).start(wait=False)
+    assert process.process
+    try:
+        assert process.process.wait(60) == 1
+    finally:
+        process.kill()
+    assert "not of one stack" in (tmp_path / "one.log").read_text()
 
 
 def test_the_catalogue_holds_the_newest_line(applied: Settings, environment: dict[str, str], tmp_path: Path) -> None:
