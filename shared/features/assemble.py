@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import BundleRefused
-from shared.features.decay import Reals, Times, microseconds
+from shared.features.arena import TIME
+from shared.features.decay import Reals, Times, factors, microseconds
 from shared.features.plan import Words
 from shared.features.plans import Plans
 from shared.features.rows import Rows
-from shared.features.values import Entries, Level, Values
+from shared.features.values import Entries, Level, Values, since
 from shared.messages import Inputs
 
 PAIR = (
@@ -59,9 +60,12 @@ class Assembler:
     def __init__(self, plans: Plans, context: tuple[str, ...]) -> None:
         user = plans.user.plan
         self._user, self._item = Values(user, "user"), Values(plans.item.plan, "item")
-        self._items = Entries(user, "item", ("count", "weight"))
-        self._categories = Entries(user, "category", ("weight", "log_price", "priced"))
-        self._brands = Entries(user, "brand", ("weight",))
+        self._tables = (
+            Entries(user, "item", ("count", "weight")),
+            Entries(user, "category", ("weight", "log_price", "priced")),
+            Entries(user, "brand", ("weight",)),
+        )
+        self._taus = np.array([table.tau for table in self._tables], np.int64)
         self.context = context
         self.inputs = Inputs(
             user=tuple(f"user.{name}" for name in self._user.names),
@@ -104,10 +108,11 @@ class Assembler:
         usual = self._user.at(rows.user, moment, user)
         paid = self._item.at(rows.items, moment, candidate[:, :n])
         self._prices(prices, paid, candidate[:, n : n + 2])
-        self._pairs(rows, moment, candidate[:, n + 2 :], (candidate[:, n], prices), usual, (categories, brands))
+        kept = factors(rows.user.view(np.int64)[:, TIME], self._taus, moment)
+        self._pairs(rows, moment, kept, candidate[:, n + 2 :], (candidate[:, n], prices), usual, (categories, brands))
         for i, name in enumerate(self.context, n + len(PAIR)):
             candidate[:, i] = (context or {}).get(name, 0.0)
-        keys, weights = self._history(rows.user, moment)
+        keys, weights = self._history(rows.user, kept)
         alone = len(rows.user) == 1
         return Features(
             user=(user[0] if alone else user)[..., pick_user].astype(np.float32),
@@ -127,28 +132,31 @@ class Assembler:
         self,
         rows: Rows,
         now: Times,
+        factors: Reals,
         out: Reals,
         price: tuple[Reals, Reals],
         usual: Level,
         attributes: tuple[NDArray[np.uint64], NDArray[np.uint64]],
     ) -> None:
         """The columns of :data:`PAIR` after the first two; ``price`` is log(1 + price) and the price."""
-        logged, given = price
-        share, users = {}, rows.user
-        out[:, 0:2], out[:, 2] = self._items.find(users, rows.item_keys, now, self._items.factor(users, now))
-        for entries, keys, column in ((self._categories, attributes[0], 3), (self._brands, attributes[1], 5)):
-            factor = entries.factor(users, now)
-            found, out[:, column + 1] = entries.find(users, keys, now, factor)
-            out[:, column] = found[:, 0] / (entries.block(users)[1].sum(1) * factor + 1.0)
-            share[column] = found
+        users, (logged, given) = rows.user, price
+        item, category, brand = (
+            entries.find(users, keys) for entries, keys in zip(self._tables, (rows.item_keys, *attributes), strict=True)
+        )
+        of_item, of_category, of_brand = (factors[:, i, None] for i in range(3))
+        out[:, 0:2] = item[0] * of_item
+        out[:, 2:7:2] = since(np.column_stack([item[1], category[1], brand[1]]), now[:, None])
+        within = category[0] * of_category
+        for column, found, entries, factor in ((3, within, 1, of_category), (5, brand[0] * of_brand, 2, of_brand)):
+            total = self._tables[entries].block(users)[1].sum(1) * factor[:, 0]
+            out[:, column] = found[:, 0] / (total + 1.0)
         known = (given == given) & usual.seen
-        within = (share[3][:, 1] + usual.mean) / (share[3][:, 2] + 1.0)
         out[:, 7] = (logged - usual.mean) * known
-        out[:, 8] = (logged - within) * known
+        out[:, 8] = (logged - (within[:, 1] + usual.mean) / (within[:, 2] + 1.0)) * known
 
-    def _history(self, users: Words, now: Times) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-        keys, weights = self._items.block(users)
-        return keys, (weights * self._items.factor(users, now)[:, None]).astype(np.float32)
+    def _history(self, users: Words, factors: Reals) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+        keys, weights = self._tables[0].block(users)
+        return keys, (weights * factors[:, :1]).astype(np.float32)
 
     def _pick(self, inputs: Inputs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         if inputs not in self._picks:

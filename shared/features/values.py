@@ -117,34 +117,29 @@ class Entries:
 
     def __init__(self, plan: Plan, table: str, sums: tuple[str, ...]) -> None:
         fields = {f.tags["statistic"]: f for f in plan.fields if f.tags.get("table") == table}
-        self._length, self._tau = fields["key"].length, np.array([horizon(fields["weight"])], np.int64)
+        self._length, self.tau = fields["key"].length, horizon(fields["weight"])
         starts = {statistic: plan.column(f.name) for statistic, f in fields.items()}
         self._key, self._weight, self._width = starts["key"], starts["weight"], plan.words
         self._found = np.array([starts[statistic] for statistic in (*sums, "last")], np.int64)
-        self._has_last = len(sums)
 
-    def find(self, users: Words, keys: NDArray[np.uint64], now: Times, factor: Reals) -> tuple[Reals, Reals]:
-        """What the user's (or each key's own user's) table says of keys; key 0 is in no table.
+    def find(self, users: Words, keys: NDArray[np.uint64]) -> tuple[Reals, Times]:
+        """What the user's (or each key's own user's) table says of keys.
+
+        Key 0 stands for no key: it finds nothing, or an empty entry, which says the same.
 
         Returns:
-            The sums at ``now`` (n, sums), 0 where there is no entry; and the seconds since the entry's last time (n,).
+            The sums as they are kept (n, sums), and the entry's last time (n,); 0 where there is no entry.
         """
         same = users.view(np.uint64)[:, self._key : self._key + self._length] == keys[:, None]
         slot, rows = same.argmax(1), np.arange(len(keys))
         missing = ~same[rows, slot]
-        missing |= keys == 0
         if len(users) > 1:
             slot = slot + rows * self._width
         entries = users.reshape(-1)[slot[:, None] + self._found]
         entries[missing] = 0.0
-        ago = since(entries.view(np.int64)[:, self._has_last], now)
-        return entries[:, : self._has_last] * factor[:, None], ago
+        return entries[:, :-1], entries.view(np.int64)[:, -1]
 
     def block(self, users: Words) -> tuple[NDArray[np.uint64], Reals]:
         """The whole table: keys and kept weights, each (users, length)."""
         keys = users.view(np.uint64)[:, self._key : self._key + self._length]
         return keys, users[:, self._weight : self._weight + self._length]
-
-    def factor(self, users: Words, now: Times) -> Reals:
-        """What turns the table's kept sums into their values at ``now``. Shape (users,)."""
-        return factors(users.view(np.int64)[:, TIME], self._tau, now)[:, 0]
