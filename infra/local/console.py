@@ -1,13 +1,11 @@
 """What every command of ``freshet`` shares: its settings, its stack, and errors that are one sentence."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
-from infra.local.engines import CREDENTIALS
 from infra.local.progress import Steps, console
 from infra.local.settings import StackSettings
 from infra.local.stack import Stack
@@ -27,10 +25,7 @@ def plainly() -> Iterator[None]:
 
 def read_settings() -> StackSettings:
     """The settings, with the addresses of the local engines where the environment names no others."""
-    read = StackSettings.read().resolved()
-    if not read.external("s3"):
-        os.environ.update(CREDENTIALS)  # where boto3 looks
-    return read
+    return StackSettings.read().resolved()
 
 
 def local_stack() -> Stack:

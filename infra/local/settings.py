@@ -1,6 +1,7 @@
 """What the local stack can be told: its folder and its ports. ``FRESHET_KAFKA``, ``_REDIS`` and ``_S3`` replace its engines."""
 
 import hashlib
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, Self
@@ -43,7 +44,12 @@ class StackSettings(Settings):
         return engine in self._given
 
     def resolved(self) -> Self:
-        """The same with the addresses of the engines that the stack starts itself."""
+        """The same with the addresses of the engines that the stack starts itself.
+
+        The credentials of a local object storage are put where boto3 looks for them.
+        """
+        if not self.external("s3"):
+            os.environ.update(CREDENTIALS)
         local = {
             "kafka": f"127.0.0.1:{self.kafka_port}",
             "redis": f"redis://127.0.0.1:{self.redis_port}/0",

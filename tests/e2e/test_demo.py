@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +76,32 @@ def test_the_next_start_imports_nothing_and_an_interrupt_while_playing_leaves_no
     assert "base: the copy that an earlier start made" in said
     assert "history import" not in said
     assert processes(state) == []
+
+
+def test_the_stack_starts_from_the_same_base_and_operators_can_work_on_it(played: tuple[dict[str, str], str]) -> None:
+    environment, _ = played
+    with stopped_after(environment):
+        said = _said(freshet(environment, "up"))
+        assert "history import" not in said
+        assert said.count("yes") == 8
+        version = "00000000-0001"
+        assert version in _said(freshet(environment, "bundles", "list"))
+        assert f"{version} may be served" in _said(freshet(environment, "bundles", "verify", version))
+        assert f"pinned {version}" in _said(freshet(environment, "bundles", "pin", version))
+        assert "pin" in _said(freshet(environment, "bundles", "list"))
+        assert "unpinned" in _said(freshet(environment, "bundles", "unpin"))
+        assert "there is no bundle 9" in freshet(environment, "bundles", "verify", "9").stdout
+        assert "window" in _said(freshet(environment, "windows"))
+        assert "reason" in _said(freshet(environment, "dead-letters", "list"))
+        assert "behaviour" in _said(freshet(environment, "lag"))
+        _said(freshet(environment, "up"))  # what runs is left alone
+        assert "stopped" in _said(freshet(environment, "down"))
+    assert processes(_state(played)) == []
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def _until_playing(state: Path, seconds: float = 240) -> None:
