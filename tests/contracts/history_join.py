@@ -18,7 +18,7 @@ def main(folder: Path) -> None:
     plans = Plans.of(declared_plans())
     history, counters = History(folder), Counters(plans)
     for n, seconds in enumerate((0.0, 0.0)):
-        counters.apply(at([event(n)], [seconds + 100_000 * n]))
+        counters.apply(at([event(n)], [seconds + 50_000 * n]))
         part = {name: counters.items.records(counters.items.rows([name]))[0] for name in counters.items.index}
         history.append(plans.item.plan, part)
 
