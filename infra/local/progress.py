@@ -1,12 +1,14 @@
 """What a person sees while the stack starts and stops: a line for each step, with the time it took."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 160)
+"""Wide where nobody looks: what is read by a program is not to be folded."""
 
 
 class Steps:

@@ -153,7 +153,7 @@ def show_lag() -> None:
 def _table(*columns: str) -> Table:
     table = Table()
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("version", "parent", "time", "made", "origin"))
     return table
 
 
