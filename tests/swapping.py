@@ -54,7 +54,7 @@ async def steady(url: str, rate: float, going_on: Callable[[], bool], items: int
         try:
             async with session.post(f"{url}/rank", json=body) as response:
                 answers.append(Answered(response.status, await response.json(), time.perf_counter() - began))
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             answers.append(Answered(0, {"detail": repr(error)}, time.perf_counter() - began))
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(120)) as session, asyncio.TaskGroup() as group:

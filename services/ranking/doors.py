@@ -1,10 +1,12 @@
 """The HTTP side: one ASGI middleware in front of BentoML's own application, because a request costs half as much that way."""
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import msgspec
+import structlog
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -23,6 +25,7 @@ JSON = (b"content-type", b"application/json")
 RETRY = (b"retry-after", b"1")
 ROUTES = ("/rank", "/recommend", "/explain")
 
+_log = structlog.stdlib.get_logger(service="ranking")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -38,10 +41,12 @@ class Doors:
         self.failed: Exception | None = None
         self._leave: Callable[[], None] = lambda: None
         self._concurrency, self._body_bytes, self._in_work = 0, 0, 0
+        self._noted = False
 
     def open(self, ranker: Ranker, concurrency: int, body_bytes: int) -> None:
         """Answer with this ranker, so many requests at once."""
         self._ranker, self._concurrency, self._body_bytes = ranker, concurrency, body_bytes
+        self._noted = logging.getLogger().isEnabledFor(logging.DEBUG)
 
     def on_failure(self, leave: Callable[[], None]) -> None:
         """What to do when the service cannot go on."""
@@ -66,7 +71,10 @@ class Doors:
         self._in_work += 1
         metrics.in_work.set(self._in_work)
         try:
-            return 200, _encode(await self._answer(self._ranker, route, receive)), ()
+            answer = await self._answer(self._ranker, route, receive)
+            if self._noted:
+                _log.debug("answered", route=route, request_id=answer.request_id, bundle=answer.bundle, degraded=answer.degraded)
+            return 200, _encode(answer), ()
         except TooLarge as error:
             return _refusal(413, str(error))
         except BadInput as error:

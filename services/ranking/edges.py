@@ -18,7 +18,7 @@ RETRY_SECONDS = 1.0
 LINGER_MS = 20
 """Impressions gather for so long: nobody waits for them, and a request to Kafka for each would cost as much as the ranking."""
 
-_log = structlog.stdlib.get_logger().bind(service="ranking")
+_log = structlog.stdlib.get_logger(service="ranking")
 _announcements = msgspec.json.Decoder(BundleAnnouncement)
 
 

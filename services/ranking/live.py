@@ -28,7 +28,7 @@ class LiveModel:
         self._scorer: Scorer | None = None
         self._refused: Pointer | None = None
         self._due = asyncio.Event()
-        self._log = structlog.stdlib.get_logger().bind(service="ranking")
+        self._log = structlog.stdlib.get_logger(service="ranking")
 
     @property
     def loaded(self) -> bool:

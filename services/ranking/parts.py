@@ -34,7 +34,8 @@ class Parts:
         self._impressions = ImpressionLog(self._sender.send, settings.ranking_impressions_buffer)
         self._storage = Storage.connect(settings)
         self._store: FeatureStore | None = None
-        self._log = structlog.stdlib.get_logger().bind(service="ranking")
+        self._delivering: asyncio.Task[None] | None = None
+        self._log = structlog.stdlib.get_logger(service="ranking")
 
     async def run(self) -> None:
         """For ever: connect, load the pointer's bundle, open the doors, follow.
@@ -42,12 +43,13 @@ class Parts:
         Raises:
             BadSettings: nothing was applied to the feature store, or a topic is not what the table says.
         """
+        self._delivering = asyncio.create_task(self._impressions.deliver())
         async with asyncio.TaskGroup() as group:
+            group.create_task(_outlived(self._delivering))
             group.create_task(edges.check(self._settings))
             store = self._store = await self._connected_store()
             reader = BundleReader(self._storage, self._key, lambda: store.inputs)
             live = LiveModel(reader, store.reload, self._settings.ranking_poll_seconds)
-            group.create_task(self._impressions.deliver())
             group.create_task(edges.until_kafka_answers(lambda: edges.listen(self._settings, live.announce)))
             await self._first_bundle(live)
             ranker = self._ranker(live, store)
@@ -60,6 +62,8 @@ class Parts:
         """Let the impressions in flight arrive, and close."""
         if not await self._impressions.drained(self._settings.ranking_drain_seconds):
             self._log.error("impressions_lost", waiting=self._impressions.waiting)
+        if self._delivering:
+            self._delivering.cancel()
         closing: list[Coroutine[Any, Any, None]] = [self._sender.stop(), *([self._store.close()] if self._store else [])]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*closing), self._settings.ranking_drain_seconds)
@@ -92,6 +96,11 @@ class Parts:
             except StoreUnavailable as error:
                 self._log.warning("store_away", detail=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _outlived(task: asyncio.Task[None]) -> None:
+    """Fail when the task fails; a cancellation here leaves it running, for it has to deliver what is left."""
+    await asyncio.shield(task)
 
 
 def _freeze() -> None:

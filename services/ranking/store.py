@@ -44,7 +44,7 @@ class FeatureStore:
     def __init__(self, settings: Settings, context: tuple[str, ...], reader: FeatureReader) -> None:
         self._settings, self._context, self._reader = settings, context, reader
         self._plans, self._assembler = reader.plans, Assembler(reader.plans, context)
-        self._log = structlog.stdlib.get_logger().bind(service="ranking")
+        self._log = structlog.stdlib.get_logger(service="ranking")
         self._away = False
 
     @classmethod

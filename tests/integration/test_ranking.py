@@ -55,7 +55,7 @@ async def impressions(settings: Settings, count: int) -> list[tuple[int, Impress
 
 
 async def test_it_ranks_and_logs_what_it_showed(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
-    with running(fresh_settings, tmp_path) as service:
+    with running(fresh_settings, tmp_path, log_level="debug") as service:
         items = [f"i{n}" for n in range(50)] + ["never seen"]
         answer = service.with_counters(lambda: service.rank("u3", items, limit=20))
         assert answer["bundle"] == version(0, 1)
@@ -72,7 +72,17 @@ async def test_it_ranks_and_logs_what_it_showed(fresh_settings: Settings, publis
         np.testing.assert_allclose(np.frombuffer(shown.scores, np.float32), scores, atol=1e-7)
         assert len(shown.history) > 0
         service.until(lambda: service.metric('ranking_impressions_total{result="acknowledged"}') >= 1)
+        assert answer["request_id"] in {line["request_id"] for line in service.lines("answered")}
         assert service.stop() == 0
+
+
+async def test_what_was_answered_before_the_end_is_delivered(
+    fresh_settings: Settings, publisher: Publisher, tmp_path: Path
+) -> None:
+    with running(fresh_settings, tmp_path) as service:
+        shown = {service.rank()["request_id"] for _ in range(30)}
+        assert service.stop() == 0
+    assert shown <= {impression.request_id for _, impression in await impressions(fresh_settings, 30)}
 
 
 def test_wrong_questions_are_answered_with_the_field(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
