@@ -15,7 +15,7 @@ class FeaturesSettings(Settings):
     """Of ``/livez``, ``/readyz`` and ``/metrics``."""
     features_instance: str = Field(default_factory=socket.gethostname, min_length=1)
     """This worker's fixed name in the group; two at once must not share one."""
-    features_users: int = Field(20_000, ge=4_096, le=10_000_000)
+    features_users: int = Field(10_000, ge=4_096, le=10_000_000)
     """Users' rows held in memory (about 5 kB each), allocated at the start; the others wait in Valkey."""
     features_items: int = Field(50_000, ge=4_096, le=10_000_000)
     """Items' rows held in memory (about 1 kB each)."""
