@@ -28,6 +28,8 @@ __all__ = ["App", "Start", "Starts", "serve"]
 
 BUFFERED_POLLS = 64
 """Batches that wait for an agent before its partition is paused."""
+STOP_S = 20.0
+"""How long a stop may take. With an engine gone it would not end; whoever reads on repeats what was not committed."""
 
 
 class App(faust.App):
@@ -173,8 +175,9 @@ async def _serve(build: Callable[[], Awaitable[App]], monitor_at: tuple[str, int
         await asyncio.wait({asked, crashed}, return_when=asyncio.FIRST_COMPLETED)
     if app.crash_reason is not None:
         raise app.crash_reason
-    await app.stop()
-    await monitor.stop()
+    async with asyncio.timeout(STOP_S):
+        await app.stop()
+        await monitor.stop()
 
 
 def serve(service: str, level: str, build: Callable[[], Awaitable[App]], monitor_at: tuple[str, int]) -> None:
