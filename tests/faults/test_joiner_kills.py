@@ -98,7 +98,7 @@ async def until_ended(crew: Crew, count: int) -> None:
 async def test_killed_at_random_it_says_what_the_oracle_and_a_fresh_run_say(wide: Settings, tmp_path: Path) -> None:
     crew, traffic = Crew(wide, tmp_path, ("a", "b")), Traffic(wide)
     said = await trial(crew, lambda: kill_at_random(crew, traffic, ROUNDS), traffic)
-    assert crew.ended == ROUNDS
+    assert crew.ended >= ROUNDS  # a worker may end by itself too, rather than go on after a failure
     assert said.agree(), said
     before = await ends(wide, EXAMPLES)
     fresh = Worker("fresh", variables(wide) | TIMES, tmp_path)
