@@ -18,7 +18,7 @@ from services.updater.rows import Arrays
 from services.updater.tables import Tables
 from shared.bundles.files import weights_sha256
 from shared.messages import Inputs
-from shared.model.sides import Normaliser
+from shared.model.dense import Normaliser
 from shared.tasks import Task
 
 F4 = NDArray[np.float32]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.rows import F8, Arrays
-from shared.model.sides import Normaliser
+from shared.model.dense import Normaliser
 
 SMALLEST = 1e-3
 """A feature whose deviation is less than this counts as constant: its scale is 1."""

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.model.dense import Dense
-from shared.model.dense import Normaliser as Normaliser  # the updater takes it from here
 from shared.model.tables import Rows, Table
 
 F4 = NDArray[np.float32]
