@@ -81,7 +81,7 @@ class Supervisor:
         """Whether a manager answers on the socket."""
         try:
             return bool(self._call("supervisor.getState")["statename"] == "RUNNING")
-        except (OSError, HTTPException, Fault):
+        except (Unavailable, Fault):
             return False
 
     def launch(self, programs: list[Program], environment: Mapping[str, str], wait_s: float = 15.0) -> None:
@@ -140,11 +140,16 @@ class Supervisor:
         from supervisor.xmlrpc import SupervisorTransport
 
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")
-        with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
-            called: Any = proxy
-            for part in method.split("."):
-                called = getattr(called, part)
-            return called(*arguments)
+        try:
+            with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+                called: Any = proxy
+                for part in method.split("."):
+                    called = getattr(called, part)
+                return called(*arguments)
+        except (OSError, HTTPException) as error:
+            raise Unavailable(
+                f"the process manager does not answer on {self.socket} ({error}): `freshet down` clears up"
+            ) from error
 
 
 def render(programs: list[Program], state: Path, socket: Path) -> str:
