@@ -28,7 +28,7 @@ __all__ = ["App", "Start", "Starts", "serve"]
 
 BUFFERED_POLLS = 64
 """Batches that wait for an agent before its partition is paused."""
-STOP_S = 20.0
+STOP_S = 15.0
 """How long a stop may take. With an engine gone it would not end; whoever reads on repeats what was not committed."""
 
 
