@@ -147,7 +147,7 @@ def show_lag() -> None:
         rows = _table("service", "topic", "partitions", "oldest last record")
         for (service, topic), (seconds, partitions) in lagging.ages(urls).items():
             rows.add_row(service, topic, str(partitions), f"{seconds:,.1f} s")
-        console.print(rows if rows.row_count else "no service answers: `freshet status` shows what runs")
+        console.print(rows if rows.row_count else "no service has read a record since it started: `freshet status` shows what runs")
 
 
 def _table(*columns: str) -> Table:
