@@ -81,7 +81,7 @@ def a_model(
     for table in values.values():
         table[0] = 0
     dense = {
-        name: random.normal(0, 0.2, shape).astype(np.float32)
+        name: random.normal(0, min(0.2, shape[-1] ** -0.5), shape).astype(np.float32)  # no wider, or every score is 0 or 1
         for name, shape in dense_shapes(inputs, labels, settings.dim, settings.hidden, settings.text_dim).items()
     }
     dense["scale"] = np.abs(dense["scale"]) + 0.5
@@ -140,7 +140,7 @@ class Publisher:
         settings = self.model.settings
         self.template = GraphTemplate(self.model.inputs, len(self.model.labels), settings.dim, settings.hidden)
 
-    def full(self) -> Manifest:
+    def full(self, publish: bool = True) -> Manifest:
         """The whole model as the next window's bundle."""
         model = self.model
         changes = {}
@@ -153,7 +153,8 @@ class Publisher:
         self.deltas, parent = (), self._version() if self.window >= 0 else None
         manifest = self._publish("full", parent, files)
         self.full_version = manifest.version
-        self._move(manifest)
+        if publish:
+            self._move(manifest)
         return manifest
 
     def delta(self, rows: int = 5, dense: bool = True, new_items: int = 0, publish: bool = True) -> Manifest:

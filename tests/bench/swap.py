@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.bundles.manifest import Pointer
 from shared.settings import Settings
 from tests.bench.plain.loop import ITEMS
 from tests.bench.rank import shop
@@ -32,13 +33,24 @@ async def under_load(service: Service, rate: float, work: object) -> list[Answer
     return await load
 
 
-def publish(publisher: Publisher, service: Service, swaps: int, every: float) -> None:
-    """So many bundles, one every so many seconds, each served before the next is made."""
+def made(publisher: Publisher, swaps: int) -> list[Pointer]:
+    """So many bundles, stored and not yet pointed at: making them must not disturb who measures."""
+    pointers = []
     for n in range(swaps):
-        began = time.monotonic()
-        manifest = publisher.full() if n % 20 == 19 else publisher.delta(rows=500, dense=n % 4 == 0)
-        service.until(lambda window=manifest.window: service.metric("ranking_bundle_window") >= window, 60)
-        time.sleep(max(0.0, began + every - time.monotonic()))
+        if n % 20 == 19:
+            publisher.full(publish=False)
+        else:
+            publisher.delta(rows=500, dense=n % 4 == 0, publish=False)
+        pointers.append(publisher.pointer())
+    return pointers
+
+
+def point(publisher: Publisher, pointers: list[Pointer], every: float) -> None:
+    """Point at one bundle after the other."""
+    began = time.monotonic()
+    for n, pointer in enumerate(pointers, 1):
+        publisher.storage.move_latest(pointer)
+        time.sleep(max(0.0, began + n * every - time.monotonic()))
 
 
 async def measure(settings: Settings, folder: Path, rate: float, swaps: int, every: float) -> bool:
@@ -46,9 +58,10 @@ async def measure(settings: Settings, folder: Path, rate: float, swaps: int, eve
     publisher = a_publisher(settings, shop_model(1, items=ITEMS, dim=16))
     publisher.window = 0  # the engines hold window 0 of another model
     publisher.full()
+    pointers = await asyncio.to_thread(made, publisher, swaps)
     with running(settings, folder, clock="event", ranking_poll_seconds=0.1, ranking_concurrency=10_000) as service:
         still = await under_load(service, rate, lambda: time.sleep(swaps * every))
-        moving = await under_load(service, rate, lambda: publish(publisher, service, swaps, every))
+        moving = await under_load(service, rate, lambda: point(publisher, pointers, every))
         swapped = sum(service.metric(f'ranking_swaps_total{{kind="{kind}"}}') for kind in ("full", "delta")) - 1
     failed = sum(answer.status != 200 for answer in still + moving)
     answers = [answer for answer in still + moving if answer.status == 200]
