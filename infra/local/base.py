@@ -75,7 +75,8 @@ def fingerprint() -> str:
     settings = HistorySettings.read()
     sample = (settings.shopper_households, settings.shopper_seed, settings.shopper_start, settings.task)
     digest = hashlib.sha256(f"{declarations()} {sample}".encode())
-    for file in sorted(file for part in MADE_BY for file in ROOT.glob(f"{part}/**/*.py")):
+    parts = (file for part in MADE_BY for file in ROOT.glob(f"{part}/**/*.py"))
+    for file in sorted([*parts, ROOT / "shared" / "tasks.py"]):
         digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 

@@ -20,14 +20,14 @@ class ShopperSettings(Settings):
     """Of its own ``/metrics``; 0 takes a free one."""
     shopper_log: Path = Path(".state/shopper")
     """Folder of the append-only log that the report reads."""
-    shopper_households: int = Field(200, ge=1)
+    shopper_households: int = Field(60, ge=1)
     """How many of the shop's 2,469 households are played; fewer make event time run faster at the same rate."""
     shopper_seed: int = 7
     """Of the sample, the candidate lists, the arrivals and the delays."""
-    shopper_start: str = "2017-05-01T00:00:00Z"
+    shopper_start: str = "2017-03-01T00:00:00Z"
     """Event time of the first basket; what lies before it is history."""
     shopper_end: str = "2018-01-01T00:00:00Z"
-    shopper_rate: Annotated[float, Field(gt=0, le=10_000)] = 50.0
+    shopper_rate: Annotated[float, Field(gt=0, le=10_000)] = 66.0
     """``/rank`` requests per second, Poisson."""
     shopper_seconds: Annotated[float, Field(gt=0)] = 180.0
     """Wall time of the play; the drain comes on top."""

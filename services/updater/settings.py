@@ -43,11 +43,11 @@ class UpdaterSettings(Settings):
 class HistorySettings(UpdaterSettings):
     """What the import of history is told besides; the demo's sample is the one that the shopper plays."""
 
-    shopper_households: int = Field(200, ge=1)
+    shopper_households: int = Field(60, ge=1)
     """How many of the shop's 2,469 households are played; fewer make event time run faster at the same rate."""
     shopper_seed: int = 7
     """Of the sample, the candidate lists, the arrivals and the delays."""
-    shopper_start: str = "2017-05-01T00:00:00Z"
+    shopper_start: str = "2017-03-01T00:00:00Z"
     """Event time of the first basket; what lies before it is history."""
     journey_cache: Path = Path("journey")
     """Folder where the sample's promotions are kept."""
