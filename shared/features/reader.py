@@ -26,7 +26,7 @@ AT_ONCE = 8
 class Breaker:
     """Stops asking after ``failures`` failures in a row, and tries again after ``pause`` seconds."""
 
-    def __init__(self, failures: int = 5, pause: float = 1.0) -> None:
+    def __init__(self, failures: int = 2 * AT_ONCE, pause: float = 1.0) -> None:
         self.failures, self.pause = failures, pause
         self._failed, self._until = 0, 0.0
 
