@@ -9,6 +9,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 
+import shared.kafka  # noqa: F401 (its connections mend aiokafka's)
+
 if TYPE_CHECKING:
     from shared.stream import App
 
