@@ -121,10 +121,11 @@ class Traffic:
     rate: float = 120.0
     """Impressions a second; with half of the time silent, so that partitions fall idle."""
     seed: int = 1
-    stopping: bool = False
     sent: int = 0
     last: float = 0.0
     """When the last impression was sent."""
+    _stopping: bool = False
+    _done: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def loud(self, within_s: float = 0.1) -> None:
         """Return at a moment with impressions on their way and none of them emitted yet: none can be within the wait."""
@@ -133,18 +134,28 @@ class Traffic:
                 await asyncio.sleep(0.02)
 
     async def run(self) -> None:
-        """Send until :attr:`stopping`, then what is still on its way."""
-        chance, tasks = random.Random(self.seed), set[asyncio.Task[None]]()
-        async with producer(self.settings, linger_ms=1) as client:
-            began = time.monotonic()
-            while not self.stopping:
-                await asyncio.sleep(1 / self.rate)
-                if int(time.monotonic() - began) % 6 < 4:
-                    self.sent, self.last = self.sent + 1, time.monotonic()
-                    task = asyncio.create_task(self._shopper(client, f"r{self.seed}-{self.sent}", chance))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
-            await asyncio.gather(*tasks)
+        """Send until :meth:`finish`, then what is still on its way."""
+        try:
+            async with producer(self.settings, linger_ms=1) as client:
+                await self._send_all(client)
+        finally:
+            self._done.set()
+
+    async def _send_all(self, client: AIOKafkaProducer) -> None:
+        chance, tasks, began = random.Random(self.seed), set[asyncio.Task[None]](), time.monotonic()
+        while not self._stopping:
+            await asyncio.sleep(1 / self.rate)
+            if int(time.monotonic() - began) % 6 < 4:
+                self.sent, self.last = self.sent + 1, time.monotonic()
+                task = asyncio.create_task(self._shopper(client, f"r{self.seed}-{self.sent}", chance))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+        await asyncio.gather(*tasks)
+
+    async def finish(self) -> None:
+        """Send nothing new; return once all that was on its way is in the log."""
+        self._stopping = True
+        await self._done.wait()
 
     async def _shopper(self, client: AIOKafkaProducer, request: str, chance: random.Random) -> None:
         user = f"user-{chance.randrange(40)}"
@@ -206,10 +217,11 @@ class Report:
 
     def __str__(self) -> str:
         missing, extra = self.oracle - self.examples, self.examples - self.oracle
+        differing = sorted(set(self.refused.items()) ^ set(self.oracle_refused.items()))
         return (
             f"{sum(self.oracle.values())} examples expected, {sum(missing.values())} missing {list(missing)[:5]}, "
             f"{sum(extra.values())} too many {list(extra)[:5]}; {len(self.oracle_refused)} refusals expected, "
-            f"{set(self.refused.items()) ^ set(self.oracle_refused.items())} differ; {self.emitted} emitted"
+            f"{len(differing)} differ {differing[:5]}; {self.emitted} emitted"
         )
 
 
@@ -243,12 +255,14 @@ async def ends(settings: Settings, topic: str) -> dict[int, int]:
         await reader.stop()
 
 
-async def settled(settings: Settings, *, than: int = 0, seconds: float = 60.0, quiet: float = 4.0) -> None:
-    """Return once there are more than ``than`` examples, and nothing new is emitted for a while."""
-    async with asyncio.timeout(seconds):
-        last, since = than, time.monotonic()
-        while last == than or time.monotonic() - since < quiet:
-            total = sum((await ends(settings, EXAMPLES)).values())
-            if total != last:
-                last, since = total, time.monotonic()
-            await asyncio.sleep(0.3)
+async def agreed(
+    settings: Settings, times: Mapping[str, str], after: Mapping[int, int] | None = None, *, seconds: float = 60.0
+) -> Report:
+    """The report once it is the oracle's and stays so for two seconds; or the last one, when the time is over."""
+    deadline = time.monotonic() + seconds
+    before, said = False, await report(settings, times, after)
+    while not (before and said.agree()) and time.monotonic() < deadline:
+        before = said.agree()
+        await asyncio.sleep(2.0 if before else 0.5)
+        said = await report(settings, times, after)
+    return said

@@ -12,7 +12,7 @@ import pytest
 
 from shared.settings import Settings
 from tests.conftest import Engines, empty_topics, variables
-from tests.joiner import EXAMPLES, TIMES, Report, Traffic, Worker, ends, report, settled
+from tests.joiner import EXAMPLES, TIMES, Report, Traffic, Worker, agreed, ends
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
@@ -56,16 +56,12 @@ def wide(fresh_settings: Settings) -> Settings:
 
 @asynccontextmanager
 async def under_load(crew: Crew, traffic: Traffic) -> AsyncIterator[None]:
-    """Traffic and a process manager around what goes wrong; afterwards all that was sent is worked off."""
+    """Traffic and a process manager around what goes wrong and what is waited for after it."""
     await crew.start()
     load, tending = asyncio.create_task(traffic.run()), asyncio.create_task(crew.tend())
     try:
         yield
-        traffic.stopping = True
         await load
-        for worker in crew.workers:
-            await asyncio.to_thread(worker.wait)
-        await settled(crew.settings)
     finally:
         load.cancel()
         tending.cancel()
@@ -73,10 +69,12 @@ async def under_load(crew: Crew, traffic: Traffic) -> AsyncIterator[None]:
             worker.kill()
 
 
-async def trial(crew: Crew, trouble: Callable[[], Awaitable[None]], traffic: Traffic) -> Report:
+async def trial(crew: Crew, trouble: Callable[[], Awaitable[None]], traffic: Traffic, seconds: float = 60.0) -> Report:
+    """What was said of all that was sent, once it is worked off or the time for that is over."""
     async with under_load(crew, traffic):
         await trouble()
-    return await report(crew.settings, TIMES)
+        await traffic.finish()
+        return await agreed(crew.settings, TIMES, seconds=seconds)
 
 
 async def kill_at_random(crew: Crew, traffic: Traffic, rounds: int) -> None:
@@ -99,17 +97,16 @@ async def test_killed_at_random_it_says_what_the_oracle_and_a_fresh_run_say(wide
     crew, traffic = Crew(wide, tmp_path, ("a", "b")), Traffic(wide)
     said = await trial(crew, lambda: kill_at_random(crew, traffic, ROUNDS), traffic)
     assert crew.ended >= ROUNDS  # a worker may end by itself too, rather than go on after a failure
-    assert said.agree(), said
+    assert said.agree(), str(said)
     before = await ends(wide, EXAMPLES)
     fresh = Worker("fresh", variables(wide) | TIMES, tmp_path)
     try:
         fresh.start(FRESHET_JOINER_GROUP="fresh")
         await asyncio.to_thread(fresh.wait)
-        await settled(wide, than=sum(before.values()))
+        again = await agreed(wide, TIMES, before)
     finally:
         fresh.kill()
-    again = await report(wide, TIMES, before)
-    assert again.agree(), again
+    assert again.agree(), str(again)
     assert again.emitted == sum(again.examples.values())
 
 
@@ -133,7 +130,7 @@ async def test_killed_at_a_named_point_it_says_what_the_oracle_says(wide: Settin
     worker.start = start_doomed
     said = await trial(crew, trouble, traffic)
     assert crew.ended >= ROUNDS
-    assert said.agree(), said
+    assert said.agree(), str(said)
 
 
 async def test_frozen_beyond_the_session_and_resumed_it_says_what_the_oracle_says(wide: Settings, tmp_path: Path) -> None:
@@ -150,7 +147,7 @@ async def test_frozen_beyond_the_session_and_resumed_it_says_what_the_oracle_say
             await asyncio.sleep(2)
 
     said = await trial(crew, trouble, traffic)
-    assert said.agree(), said
+    assert said.agree(), str(said)
 
 
 async def test_kafka_killed_and_started_again_it_says_what_the_oracle_says(
@@ -167,10 +164,10 @@ async def test_kafka_killed_and_started_again_it_says_what_the_oracle_says(
             await asyncio.to_thread(engines.kafka.start)
 
     said = await trial(crew, trouble, traffic)
-    assert said.agree(), said
+    assert said.agree(), str(said)
 
 
 async def test_without_its_safeguard_it_loses_examples(wide: Settings, tmp_path: Path) -> None:
     crew, traffic = Crew(wide, tmp_path, ("a", "b"), module="tests.faults.hasty_joiner"), Traffic(wide)
-    said = await trial(crew, lambda: kill_at_random(crew, traffic, 2), traffic)
-    assert said.oracle - said.examples, said
+    said = await trial(crew, lambda: kill_at_random(crew, traffic, 2), traffic, seconds=10)
+    assert said.oracle - said.examples, str(said)

@@ -28,6 +28,7 @@ async def test_fifty_swaps_under_load_fail_nothing_and_mix_nothing(fresh_setting
         answers = await load
         swaps = sum(service.metric(f'ranking_swaps_total{{kind="{kind}"}}') for kind in ("full", "delta"))
         assert service.metric('ranking_impressions_total{result="dropped"}') == 0
+        assert service.stop() == 0, "it must let the impressions arrive"
     assert swaps >= 50
     assert len(answers) > 5 * SWAPS
     assert {answer.status for answer in answers} == {200}
