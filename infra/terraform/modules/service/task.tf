@@ -4,7 +4,7 @@
 data "aws_region" "here" {}
 
 locals {
-  folders = { tmp = "/tmp", state = "/state", secrets = "/run/freshet" }
+  folders = { tmp = "/tmp", state = "/var/lib/freshet", secrets = "/run/freshet" }
   mounts  = [for name, path in local.folders : { sourceVolume = name, containerPath = path, readOnly = false }]
 
   logs = {
@@ -25,7 +25,7 @@ locals {
     image     = var.image
     essential = false
     user      = "0" # a new volume is root's; the service is not
-    command = ["python", "-c", join("\n", [
+    entryPoint = ["python", "-c", join("\n", [
       "import json, os, pathlib",
       "for folder in json.loads(os.environ['FOLDERS']): os.chmod(folder, 0o1777)",
       "for name, path in json.loads(os.environ['FILES']).items(): pathlib.Path(path).write_text(os.environ[name])",

@@ -42,7 +42,7 @@ locals {
       FRESHET_JOINER_PORT             = tostring(var.port)
       FRESHET_JOINER_INSTANCE         = null # the container's hostname
       FRESHET_JOINER_GROUP            = null
-      FRESHET_JOINER_FOLDER           = "/state/joiner"
+      FRESHET_JOINER_FOLDER           = "/var/lib/freshet/joiner"
       FRESHET_JOINER_WAIT_S           = null
       FRESHET_JOINER_WINDOW_S         = null
       FRESHET_JOINER_SLACK_MS         = null
@@ -79,7 +79,7 @@ locals {
       FRESHET_KEEP_FULLS   = null
       FRESHET_RIPE_S       = null
       FRESHET_ENCODE_S     = null
-      FRESHET_TEXTS        = "/state/texts"
+      FRESHET_TEXTS        = "/var/lib/freshet/texts"
       FRESHET_STOP_S       = null
     }
 
