@@ -1,7 +1,7 @@
-"""Wires the topics to the rows: receives batches, calls the folds, flushes."""
+"""Wires the topics to the rows: gathers what is polled, folds and flushes it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -9,10 +9,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.features import metrics
-from services.features.by_item import LARGEST
+from services.features.by_item import most_events
 from services.features.cache import Cache
 from services.features.catalogue import Catalogue
 from services.features.flush import Flush
+from services.features.gathered import Gathered, runs
 from services.features.history import History
 from services.features.items import Items
 from services.features.markers import Markers, Place
@@ -27,8 +28,6 @@ from shared.messages import Behaviour, DeadLetter, Item
 from shared.stream import App, Start, Starts
 from shared.topics import BEHAVIOUR_BY_ITEM
 
-SLICE = LARGEST
-"""Records that are folded at once; the settings make sure that so many rows fit into memory."""
 TOPICS = (Behaviour.topic, BEHAVIOUR_BY_ITEM, Item.topic)
 
 
@@ -53,7 +52,12 @@ class FeaturesApp(App):
         self._client, self._kafka = client, kafka
         self._read: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
-        self._packed = settings.features_items // LARGEST
+        self._gathered: dict[str, tuple[Any, Gathered]] = {
+            Behaviour.topic: (self.users, Gathered()),
+            BEHAVIOUR_BY_ITEM: (self.items, Gathered(most_events)),
+            Item.topic: (self.catalogue, Gathered()),
+        }
+        self._folding = asyncio.Lock()
         self._caught_up, self._open, self._life = False, False, 0
         self._wire(settings)
 
@@ -63,61 +67,53 @@ class FeaturesApp(App):
         return super().reading and self._caught_up
 
     def _wire(self, settings: FeaturesSettings) -> None:
-        self.agent(self.source(Behaviour.topic), name="users")(self._count_users)
-        self.agent(self.source(BEHAVIOUR_BY_ITEM), name="items")(self._count_items)
-        self.agent(self.source(Item.topic), name="catalogue")(self._keep_lines)
+        for topic in TOPICS:
+            self.agent(self.source(topic), name=topic)(self._gather)
         self.timer(settings.features_flush_s)(self._tick)
         self.timer(0.2)(self._compare)
         if self.history:
             self.timer(settings.features_history_s)(self._record)
 
-    async def _count_users(self, stream: Any) -> None:
-        async for part in self._parts(stream, SLICE):
-            read = self.users.decode(part)
-            if await self._here(self.users.cache, read.names):
-                self.flush.pending.records += self.users.apply(read)
-                self._passed(part, read.letters)
-
-    async def _count_items(self, stream: Any) -> None:
-        async for part in self._parts(stream, self._packed):
-            read = self.items.decode(part)
-            if await self._here(self.items.cache, read.names):
-                self.items.apply(read)
-                self._passed(part, read.letters)
-
-    async def _keep_lines(self, stream: Any) -> None:
-        async for part in self._parts(stream, SLICE):
-            read = self.catalogue.decode(part)
-            if await self._here(self.catalogue.cache, read.names):
-                self.catalogue.apply(read)
-                self._passed(part, read.letters)
-
-    async def _parts(self, stream: Any, size: int) -> AsyncIterator[list[Any]]:
-        """Batches in handy parts; after a rebalance nothing of what was polled before it, or there would be a gap."""
+    async def _gather(self, stream: Any) -> None:
         async for records in self.batches(stream):
-            life = self._life
-            for start in range(0, len(records), size):
-                if not self._open or life != self._life:
-                    break
-                yield records[start : start + size]
+            if self._open:
+                _, gathered = self._gathered[records[0].topic]
+                gathered.add(records)
+                if gathered.full:
+                    await self._fold()
+
+    async def _fold(self) -> None:
+        """Count what was gathered. A rebalance meanwhile takes the rest away: it is read again."""
+        async with self._folding:
+            for side, gathered in self._gathered.values():
+                for part in gathered.take():
+                    read = side.decode(part)
+                    if not await self._here(side.cache, read.names):
+                        return
+                    self.flush.pending.records += side.apply(read)
+                    self._passed(part, read.letters)
 
     async def _here(self, cache: Cache, names: Sequence[str]) -> bool:
         """Bring the ids' rows into memory; False when a rebalance took the batch away meanwhile."""
         life = self._life
         while not await cache.touch(names):
-            await self._tick()
+            await self._write()
         return self._open and life == self._life
 
     def _passed(self, records: list[Any], letters: list[tuple[str, str, Any]]) -> None:
-        first, last = records[0], records[-1]
-        missed = first.offset - self._read.get((last.topic, last.partition), first.offset)
-        if missed > 0 and last.topic != Item.topic:  # a compacted topic has gaps
-            metrics.missed.labels(last.topic).inc(missed)
         self.flush.pending.letters += letters
-        self.flush.pending.positions[last.topic, last.partition] = last.offset + 1
-        self._read[last.topic, last.partition] = last.offset + 1
+        for first, last in runs(records):
+            missed = first.offset - self._read.get((last.topic, last.partition), first.offset)
+            if missed > 0 and last.topic != Item.topic:  # a compacted topic has gaps
+                metrics.missed.labels(last.topic).inc(missed)
+            self.flush.pending.positions[last.topic, last.partition] = last.offset + 1
+            self._read[last.topic, last.partition] = last.offset + 1
 
     async def _tick(self) -> None:
+        await self._fold()
+        await self._write()
+
+    async def _write(self) -> None:
         positions = await self.flush()
         if positions:
             await self.commit_offsets({place: (offset, "") for place, offset in positions.items()})
@@ -151,6 +147,8 @@ class FeaturesApp(App):
 
     def _forget(self) -> None:
         self.flush.drop()
+        for _, gathered in self._gathered.values():
+            gathered.clear()
         for cache in self.caches:
             cache.clear()
         self._read, self._caught_up = {}, False

@@ -1,4 +1,4 @@
-"""What travels on ``behaviour-by-item``: the counted events of one poll that belong to one item partition, as columns."""
+"""What travels on ``behaviour-by-item``: counted events of one partition that belong to one item partition, as columns."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -8,11 +8,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.dead_letters import Record
 from shared.features.events import Events
 from shared.kafka import partition_for
 
 LARGEST = 4_096
 """Events in one record."""
+LEAST_BYTES = 34
+"""What an event takes in a record at least: four columns of 8 bytes, and the heads of two strings."""
+
+Passed = tuple[int, bytes]
+"""A record for ``behaviour-by-item``, after its partition."""
 
 place = lru_cache(1 << 16)(partition_for)
 
@@ -48,15 +54,23 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
         return Events(self.items, self.items, self.actions, times, prices, quantities, none, none, none), offsets
 
 
-def pack(source: int, offsets: NDArray[np.int64], events: Events, partitions: int) -> Iterator[tuple[int, bytes]]:
-    """Records by partition of ``behaviour-by-item``; within each, the events' order is kept."""
+def pack(sources: NDArray[np.int64], offsets: NDArray[np.int64], events: Events, partitions: int) -> Iterator[Passed]:
+    """Records for ``behaviour-by-item``, with their partitions; within each, the events' order is kept.
+
+    Args:
+        sources, offsets: (n,) where each event stands on ``behaviour``.
+        events: n of them.
+        partitions: count of the topics' partitions.
+    """
     if not len(events):
         return
     target = np.array([place(item, partitions) for item in events.item], np.int64)
-    order = np.argsort(target, kind="stable")
-    for chosen in np.split(order, np.flatnonzero(np.diff(target[order])) + 1):
+    way = sources * partitions + target
+    order = np.argsort(way, kind="stable")
+    for chosen in np.split(order, np.flatnonzero(np.diff(way[order])) + 1):
+        source, to = int(sources[chosen[0]]), int(target[chosen[0]])
         for start in range(0, len(chosen), LARGEST):
-            yield int(target[chosen[0]]), _encode(source, offsets, events, chosen[start : start + LARGEST])
+            yield to, _encode(source, offsets, events, chosen[start : start + LARGEST])
 
 
 def _encode(source: int, offsets: NDArray[np.int64], events: Events, chosen: NDArray[np.intp]) -> bytes:
@@ -73,3 +87,8 @@ def unpack(value: bytes) -> Packed:
         msgspec.DecodeError: it is not one.
     """
     return msgspec.msgpack.decode(value, type=Packed)
+
+
+def most_events(record: Record) -> int:
+    """At most so many events are in a record."""
+    return len(record.value or b"") // LEAST_BYTES + 1

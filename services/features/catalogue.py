@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from services.features import metrics
+from services.features.by_item import Passed
 from services.features.cache import Cache
 from shared.dead_letters import Record
 from shared.features.arena import TIME, VERSION, Arena
@@ -68,10 +69,10 @@ class Catalogue:
             read.lines.append((record.offset, line))
         return read
 
-    def apply(self, read: ReadLines) -> None:
-        """Take the lines in, in their order; their items are all in memory."""
+    def apply(self, read: ReadLines) -> list[Passed]:
+        """Take the lines in, in their order; their items are all in memory. Passes nothing on."""
         if not read.lines:
-            return
+            return []
         arena = self.cache.arena
         rows = arena.rows(read.names)
         plan, whole = arena.plan, arena.words.view(np.int64)
@@ -98,3 +99,4 @@ class Catalogue:
         metrics.events.labels("catalogue").inc(fresh)
         metrics.skipped.labels("catalogue").inc(len(read.lines) - fresh)
         self.cache.change(rows)
+        return []

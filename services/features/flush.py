@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.features import metrics
+from services.features.by_item import Passed
 from services.features.cache import Cache, Snapshot
 from services.features.markers import Markers, Place
 from shared.dead_letters import DeadLetters, Record
@@ -22,7 +23,7 @@ from shared.topics import BEHAVIOUR_BY_ITEM
 class Pending:
     """What was decided together and has to go out together."""
 
-    records: list[tuple[int, bytes]] = field(default_factory=list)
+    records: list[Passed] = field(default_factory=list)
     """For ``behaviour-by-item``, with their partitions, in order."""
     letters: list[tuple[str, str, Record]] = field(default_factory=list)
     positions: dict[Place, int] = field(default_factory=dict)

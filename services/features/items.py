@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.features import metrics
-from services.features.by_item import unpack
+from services.features.by_item import Passed, unpack
 from services.features.cache import Cache
 from shared.dead_letters import Record
 from shared.features.arena import VERSION, Arena
@@ -76,8 +76,8 @@ class Items:
         offsets = np.concatenate([np.zeros(0, np.int64), *(offsets for *_, offsets in parts)])
         return ReadItems(_joined([events for _, _, events, _ in parts]), sources, offsets, versions, letters)
 
-    def apply(self, read: ReadItems) -> None:
-        """Count a batch whose items are all in memory."""
+    def apply(self, read: ReadItems) -> list[Passed]:
+        """Count a batch whose items are all in memory; passes nothing on."""
         arena = self.cache.arena
         rows = arena.rows(read.events.item)
         cells = rows * self._partitions + read.sources
@@ -85,12 +85,13 @@ class Items:
         metrics.events.labels("item_activity").inc(int(fresh.sum()))
         metrics.skipped.labels("item_activity").inc(int((~fresh).sum()))
         if not fresh.any():
-            return
+            return []
         rows, cells = rows[fresh], cells[fresh]
         self._fold.apply(arena, rows, _chosen(read.events, fresh))
         np.maximum.at(arena.fence.reshape(-1), cells, read.offsets[fresh] + 1)
         np.maximum.at(arena.words.view(np.int64)[:, VERSION], rows, read.versions[fresh])
         self.cache.change(rows)
+        return []
 
 
 def _first_time(cells: Numbers, offsets: NDArray[np.int64], fence: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from services.features import metrics
-from services.features.by_item import pack, place
+from services.features.by_item import Passed, pack, place
 from services.features.cache import Cache
 from services.features.guard import Guard
 from shared.dead_letters import Record
@@ -45,7 +45,6 @@ class Guards:
 class Read:
     """A batch of ``behaviour``, decoded."""
 
-    partition: int
     deliveries: list[Delivery]
     letters: list[tuple[str, str, Record]] = field(default_factory=list)
     """What nobody can use: reason, detail, record."""
@@ -66,8 +65,8 @@ class Users:
         self._partitions, self._per_minute = partitions, per_minute
 
     def decode(self, records: Sequence[Record]) -> Read:
-        """Decode a batch of one partition; what cannot be used is set apart."""
-        read = Read(records[0].partition, [])
+        """Decode a batch; what cannot be used is set apart."""
+        read = Read([])
         for record in records:
             try:
                 event = _decode(record.value or b"")
@@ -80,7 +79,7 @@ class Users:
             read.deliveries.append((record, event))
         return read
 
-    def apply(self, read: Read) -> list[tuple[int, bytes]]:
+    def apply(self, read: Read) -> list[Passed]:
         """Count a batch whose users are all in memory; returns the records for ``behaviour-by-item`` with their partitions."""
         arena, counted = self.cache.arena, []
         rows = arena.rows(read.names)
@@ -92,25 +91,25 @@ class Users:
             verdicts[verdict] += 1
             if verdict == "count":
                 versions[row] = record.offset + 1
-                counted.append((row, record.offset, time, event))
+                counted.append((row, record.partition, record.offset, time, event))
         self._count(verdicts)
-        return self._add(read.partition, counted)
+        return self._add(counted)
 
     def _verdict(self, row: int, offset: int, versions: dict[int, int], event: Behaviour, time: int) -> str:
         if offset < versions[row]:
             return "skipped"
         return self.guards.rows[row].judge(key(event.event_id), time, self._per_minute)
 
-    def _add(self, partition: int, counted: list[tuple[int, int, int, Behaviour]]) -> list[tuple[int, bytes]]:
+    def _add(self, counted: list[tuple[int, int, int, int, Behaviour]]) -> list[Passed]:
         if not counted:
             return []
-        rows, offsets = np.array([(row, offset) for row, offset, *_ in counted], np.int64).T
-        events = columns([event for *_, event in counted], [time for _, _, time, _ in counted])
+        rows, sources, offsets, times = np.array([one[:4] for one in counted], np.int64).T
+        events = columns([event for *_, event in counted], times.tolist())
         arena = self.cache.arena
         self._fold.apply(arena, rows, events)
         np.maximum.at(arena.words.view(np.int64)[:, VERSION], rows, offsets + 1)
         self.cache.change(rows)
-        return list(pack(partition, offsets, events, self._partitions))
+        return list(pack(sources, offsets, events, self._partitions))
 
     @staticmethod
     def _count(verdicts: dict[str, int]) -> None:

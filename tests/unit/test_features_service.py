@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.features.by_item import pack, unpack
+from services.features.by_item import LARGEST, most_events, pack, unpack
 from services.features.cache import Cache
 from services.features.catalogue import Catalogue
+from services.features.gathered import Gathered
 from services.features.items import Items, _first_time
 from services.features.users import Users
 from shared.errors import Fenced
@@ -135,18 +136,35 @@ def test_a_fence_lets_each_offset_of_a_source_pass_once(deliveries: list[tuple[i
     assert _first_time(cells, offsets, fence).tolist() == expected
 
 
-def test_packed_records_hold_every_event_once_in_order_on_its_item_s_partition() -> None:
+def test_packed_records_hold_every_event_once_in_order_of_one_source_and_on_its_item_s_partition() -> None:
     batch = at([event(n, item_id=f"i{n % 5}", price=float(n)) for n in range(50)], range(50))
-    found: dict[str, list[float]] = {}
-    for partition, value in pack(3, np.arange(100, 150), batch, PARTITIONS):
+    sources = np.arange(50) % 2
+    found: dict[tuple[str, int], list[float]] = {}
+    for partition, value in pack(sources, np.arange(100, 150), batch, PARTITIONS):
         packed = unpack(value)
         read, offsets = packed.events()
-        assert packed.source == 3
         assert {partition_for(item, PARTITIONS) for item in read.item} == {partition}
         assert (offsets == read.price + 100).all()
         for item, price in zip(read.item, read.price.tolist(), strict=True):
-            found.setdefault(item, []).append(price)
-    assert found == {f"i{k}": [float(n) for n in range(k, 50, 5)] for k in range(5)}
+            found.setdefault((item, packed.source), []).append(price)
+    assert found == {(f"i{k}", s): [float(n) for n in range(k, 50, 5) if n % 2 == s] for k in range(5) for s in range(2)}
+
+
+def test_what_was_gathered_comes_in_parts_that_fit_and_in_order() -> None:
+    gathered = Gathered(lambda record: len(record.value or b""))
+    sizes = [LARGEST // 2, LARGEST // 2, 1, LARGEST + 5, 3]
+    gathered.add([Arrived(b"x" * size, n) for n, size in enumerate(sizes)])
+    assert gathered.full
+    assert [[record.offset for record in part] for part in gathered.take()] == [[0, 1], [2], [3], [4]]
+    assert not gathered.full
+    assert gathered.take() == []
+
+
+def test_a_packed_record_has_no_more_events_than_its_bytes_say() -> None:
+    batch = at([event(n, item_id="i", action="a", price=1.0) for n in range(300)], range(300))
+    (_, value), *others = pack(np.zeros(300, np.int64), np.arange(300), batch, PARTITIONS)
+    assert not others
+    assert most_events(Arrived(value, 0)) >= 300
 
 
 async def test_both_sides_together_count_what_the_import_of_history_counts() -> None:
