@@ -28,6 +28,9 @@ class Check:
         return subprocess.run([BIN / self.command[0], *self.command[1:]], cwd=ROOT, env=environment).returncode == 0
 
 
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
+"""Files side by side, each worker on engines of its own: a fault test mostly waits for what was killed to come back."""
+
 LINT = [
     Check("ruff check", ("ruff", "check", ".")),
     Check("ruff format", ("ruff", "format", "--check", ".")),
@@ -37,7 +40,7 @@ LINT = [
 TESTS = [
     Check("unit and contracts", ("pytest", "tests/unit", "tests/contracts", "-m", "not engines")),
     Check("contracts and integration on real engines", ("pytest", "tests/contracts", "tests/integration", "-m", "engines")),
-    Check("faults", ("pytest", "tests/faults")),
+    Check("faults", ("pytest", "tests/faults", *TWO_AT_ONCE)),
     Check("end to end", ("pytest", "tests/e2e")),
 ]
 BENCHES = ("learner", "features", "joiner", "collector", "rank", "swap", "freshness", "demo_gain")
@@ -45,7 +48,7 @@ BENCHES = ("learner", "features", "joiner", "collector", "rank", "swap", "freshn
 SUITES = {
     "lint": LINT,
     "test": [*LINT, *TESTS],
-    "faults": [Check("faults, 20 rounds each", ("pytest", "tests/faults"), (("FRESHET_FAULT_ROUNDS", "20"),))],
+    "faults": [Check("faults, 20 rounds each", ("pytest", "tests/faults", *TWO_AT_ONCE), (("FRESHET_FAULT_ROUNDS", "20"),))],
     "bench": [
         *(Check(name, ("python", "-m", f"tests.bench.{name}")) for name in BENCHES),
         Check("demo", ("freshet", "demo", "--keep")),
