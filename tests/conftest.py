@@ -113,13 +113,17 @@ def variables(settings: Settings) -> dict[str, str]:
 
 async def empty_topics(settings: Settings) -> None:
     """Every topic of the table, new and empty: offsets that groups of earlier tests committed went with the old ones."""
-    wanted = table(settings.partitions)
+    await delete_topics(settings, *table(settings.partitions))
+    await ensure_topics(settings)
+
+
+async def delete_topics(settings: Settings, *names: str) -> None:
+    """Delete topics, whether or not they are there; returns once the broker shows none of them."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
     try:
-        await admin.delete_topics(list(wanted))  # all: a list may not show what was made a moment ago
-        while wanted.keys() & set(await admin.list_topics()):  # noqa: ASYNC110 (the broker deletes after it has answered)
+        await admin.delete_topics(list(names))  # all: a list may not show what was made a moment ago
+        while set(names) & set(await admin.list_topics()):  # noqa: ASYNC110 (the broker deletes after it has answered)
             await asyncio.sleep(0.02)
     finally:
         await admin.close()
-    await ensure_topics(settings)

@@ -12,25 +12,20 @@ from shared.kafka import check_topics, consumer, deliver, ensure_topics, partiti
 from shared.messages import DeadLetter, Origin
 from shared.settings import Settings
 from shared.topics import table
+from tests.conftest import delete_topics
 
 pytestmark = pytest.mark.engines
 
 
-async def _delete(settings: Settings, *names: str) -> None:
-    admin = await started(AIOKafkaAdminClient(bootstrap_servers=settings.kafka))
-    await admin.delete_topics(list(names))
-    await admin.close()
-
-
 async def test_missing_topics_are_made_as_the_table_says_and_pass_the_check(fresh_settings: Settings) -> None:
-    await _delete(fresh_settings, "items", "bundles")
+    await delete_topics(fresh_settings, "items", "bundles")
     assert await ensure_topics(fresh_settings) == ["bundles", "items"]
     assert await ensure_topics(fresh_settings) == []
     await check_topics(fresh_settings, table())
 
 
 async def test_a_missing_topic_is_refused_by_name(fresh_settings: Settings) -> None:
-    await _delete(fresh_settings, "impressions")
+    await delete_topics(fresh_settings, "impressions")
     with pytest.raises(TopicDiffers, match="Topic impressions is missing; create the topics with `freshet topics`"):
         await check_topics(fresh_settings, ["impressions"])
 
@@ -100,6 +95,6 @@ async def test_a_topic_that_the_broker_lacks_is_reported_in_bounded_time(fresh_s
 
 
 async def test_more_replicas_than_brokers_are_refused_by_the_brokers_own_words(fresh_settings: Settings) -> None:
-    await _delete(fresh_settings, "bundles")
+    await delete_topics(fresh_settings, "bundles")
     with pytest.raises(BadSettings, match=r"Kafka refused to create topic bundles: .*replication factor"):
         await ensure_topics(fresh_settings.model_copy(update={"replicas": 3}))
