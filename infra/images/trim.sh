@@ -1,0 +1,16 @@
+#!/bin/sh
+# trim.sh VENV: take out of an installed environment what no running service reads, compile the rest, and set every time to 0.
+set -eu
+packages=$(echo "$1"/lib/python3*/site-packages)
+
+# sources for compilers and type checkers, and the packages' own tests
+find "$packages" \( -name '*.a' -o -name '*.c' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' -o -name '*.h' -o -name '*.hpp' \
+    -o -name '*.pxd' -o -name '*.pyi' -o -name '*.pyx' \) -type f -delete
+find "$packages" -depth -type d \( -name tests -o -name include \) -exec rm -rf {} +
+
+# descriptions of Amazon's other services
+find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name 'sso*' ! -name sts ! -name signin -exec rm -rf {} +
+rm -rf "$packages"/boto3/examples "$packages"/boto3/data/*
+
+"$1/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$packages" || true # some packages hold templates
+find "$1" -exec touch -h -d @0 {} +

@@ -1,0 +1,76 @@
+"""What is in the images: packages that follow from the lock, nothing secret, nothing that builds."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra.images import needs
+from tests.compose.project import ROOT, services
+
+DOCKERFILE = (ROOT / "infra" / "images" / "Dockerfile").read_text()
+FORBIDDEN = {"collector", "features", "joiner", "ranking", "shopper"}
+
+
+def listed(name: str) -> list[str]:
+    return (needs.FOLDER / f"{name}.txt").read_text().split()
+
+
+@pytest.mark.parametrize("name", needs.IMAGES)
+def test_the_list_of_packages_is_what_the_lock_and_the_extras_say(name: str) -> None:
+    assert listed(name) == needs.needs(needs.IMAGES[name]), "run: python -m infra.images.needs"
+
+
+def test_there_is_a_list_for_each_image_and_no_other() -> None:
+    assert {path.stem for path in needs.FOLDER.glob("*.txt")} == set(needs.IMAGES)
+    built = {service["image"].split(":")[0].removeprefix("freshet-") for service in services().values() if "build" in service}
+    assert built == set(needs.IMAGES)
+
+
+@pytest.mark.parametrize("name", sorted(FORBIDDEN))
+def test_serving_images_hold_neither_torch_nor_feast(name: str) -> None:
+    assert not {"torch", "feast", "triton"} & set(listed(name))
+
+
+def test_no_image_holds_what_builds_or_tests() -> None:
+    for name in needs.IMAGES:
+        assert not {"pip", "uv", "wheel", "setuptools", "pytest", "mypy", "ruff", "moto"} & set(listed(name)), name
+
+
+def test_a_build_takes_the_lines_of_the_listed_packages_whole(tmp_path: Path) -> None:
+    script = re.search(r"awk '(NR == FNR .*?)'", DOCKERFILE, re.DOTALL)
+    assert script
+    (tmp_path / "list.txt").write_text("aiohttp\nxxhash\n")
+    wanted = subprocess.run(
+        [shutil.which("awk") or "awk", script[1], tmp_path / "list.txt", ROOT / "requirements.lock"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    lock = (ROOT / "requirements.lock").read_text()
+    assert re.findall(r"^([a-z0-9-]+)==", wanted, re.MULTILINE) == ["aiohttp", "xxhash"]
+    assert wanted.count("--hash=") == sum(
+        len(re.findall("--hash=", block)) for block in re.split(r"\n(?=[a-z])", lock) if re.match("(aiohttp|xxhash)==", block)
+    )
+
+
+def test_the_last_stages_run_as_nobody_in_particular_and_carry_labels_and_health() -> None:
+    assert "USER 10001:10001" in DOCKERFILE
+    assert "HEALTHCHECK" in DOCKERFILE
+    assert "curl" not in DOCKERFILE
+    for label in ("title", "description", "licenses", "version", "vendor"):
+        assert f"org.opencontainers.image.{label}" in DOCKERFILE
+
+
+def test_installations_are_by_hash_and_build_nothing() -> None:
+    for line in re.findall(r"(?:pip install|uv pip sync)[^&]*", DOCKERFILE):
+        assert "--require-hashes" in line
+    assert "UV_NO_BUILD=1" in DOCKERFILE
+    assert "--only-binary :all:" in DOCKERFILE
+    assert not re.search("gcc|build-essential|apt-get", DOCKERFILE)
+
+
+def test_the_build_context_holds_neither_keys_nor_environments() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert lines[1] == "*"
+    assert {"**/.env*", "**/*.pem"} <= set(lines)
