@@ -60,7 +60,7 @@ variable "kafka" {
 }
 
 variable "valkey_secret_arn" {
-  description = "ARN of a secret that holds your Valkey's whole address, such as rediss://user:password@host:6379/0."
+  description = "ARN of a secret that holds your Valkey's whole address, such as rediss://USER:PASSWORD@host:6379/0."
   type        = string
 }
 

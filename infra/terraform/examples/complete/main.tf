@@ -24,6 +24,13 @@ module "kafka" {
   kms_key_arn               = module.freshet.kms_key_arn
   client_security_group_ids = { services = module.freshet.security_group_id }
   kind                      = var.kafka_kind
+  auth                      = var.kafka_auth
+  scram_password            = one(module.kafka_password[*].value)
+}
+
+module "kafka_password" {
+  source = "../../modules/password"
+  count  = var.kafka_auth == "scram" ? 1 : 0
 }
 
 module "valkey" {
@@ -58,6 +65,6 @@ module "freshet" {
     private_subnet_ids  = module.network.private_subnet_ids
     balancer_subnet_ids = module.network.public_subnet_ids
     engine_cidrs        = [module.network.cidr]
-    engine_ports        = [6379, 9098]
+    engine_ports        = [6379, var.kafka_auth == "scram" ? 9096 : 9098]
   }
 }

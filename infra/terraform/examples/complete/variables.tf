@@ -47,6 +47,12 @@ variable "kafka_kind" {
   default     = "provisioned"
 }
 
+variable "kafka_auth" {
+  description = "iam or scram."
+  type        = string
+  default     = "iam"
+}
+
 variable "gpu" {
   description = "Whether the updater runs on a GPU."
   type        = bool

@@ -10,6 +10,8 @@ module "key" {
 }
 
 resource "aws_security_group" "services" {
+  #checkov:skip=CKV2_AWS_5:The tasks of the module service have it; the check does not look through modules
+
   name_prefix = "${var.name}-services-"
   description = "The services of ${var.name}"
   vpc_id      = var.network.vpc_id
@@ -85,7 +87,7 @@ module "secrets" {
   source = "../secrets"
 
   name          = var.name
-  provided      = ["signing-key", "verify-key"]
+  secrets       = ["signing-key", "verify-key"]
   kms_key_arn   = module.key.arn
   recovery_days = var.throwaway ? 0 : 30
 }

@@ -133,24 +133,19 @@ resource "aws_msk_cluster" "this" {
 }
 
 resource "aws_secretsmanager_secret" "scram" {
+  #checkov:skip=CKV2_AWS_57:scram_rotation changes it; clients must start again to read it
+
   count = var.auth == "scram" ? 1 : 0
 
-  name       = "AmazonMSK_${var.name}" # MSK takes no other prefix
-  kms_key_id = var.kms_key_arn
-}
-
-ephemeral "aws_secretsmanager_random_password" "scram" {
-  count = var.auth == "scram" ? 1 : 0
-
-  password_length     = 48
-  exclude_punctuation = true
+  name       = "AmazonMSK_${var.name}" # MSK takes no other prefix,
+  kms_key_id = var.kms_key_arn         # and no key of AWS's own
 }
 
 resource "aws_secretsmanager_secret_version" "scram" {
   count = var.auth == "scram" ? 1 : 0
 
   secret_id                = aws_secretsmanager_secret.scram[0].id
-  secret_string_wo         = jsonencode({ username = var.name, password = ephemeral.aws_secretsmanager_random_password.scram[0].random_password })
+  secret_string_wo         = jsonencode({ username = var.name, password = var.scram_password })
   secret_string_wo_version = var.scram_rotation
 }
 
@@ -158,7 +153,5 @@ resource "aws_msk_single_scram_secret_association" "scram" {
   count = var.auth == "scram" ? 1 : 0
 
   cluster_arn = aws_msk_cluster.this[0].arn
-  secret_arn  = aws_secretsmanager_secret.scram[0].arn
-
-  depends_on = [aws_secretsmanager_secret_version.scram]
+  secret_arn  = aws_secretsmanager_secret_version.scram[0].arn
 }

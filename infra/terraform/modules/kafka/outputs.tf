@@ -6,7 +6,7 @@ output "connection" {
     )
     auth        = var.auth
     cluster_arn = local.serverless ? aws_msk_serverless_cluster.this[0].arn : aws_msk_cluster.this[0].arn
-    secret_arn  = var.auth == "scram" ? aws_secretsmanager_secret_version.scram[0].arn : null
+    secret_arn  = var.auth == "scram" ? aws_msk_single_scram_secret_association.scram[0].secret_arn : null
     replicas    = var.replicas
   }
 }

@@ -110,6 +110,19 @@ variable "volume_gib" {
   }
 }
 
+variable "scram_password" {
+  description = "The password of SCRAM, such as the module password makes; it goes to Secrets Manager and is not kept here."
+  type        = string
+  default     = null
+  ephemeral   = true
+  sensitive   = true
+
+  validation {
+    condition     = var.auth != "scram" || try(length(var.scram_password) >= 24, false)
+    error_message = "SCRAM wants a password of 24 characters or more."
+  }
+}
+
 variable "scram_rotation" {
   description = "A higher number than last time makes a new password."
   type        = number

@@ -1,24 +1,11 @@
-# Secrets by reference: their values are in Secrets Manager and nowhere else, not in the state either.
+# Secrets by reference: their values are in Secrets Manager and nowhere else. They are made empty; an operator fills them in.
 
 resource "aws_secretsmanager_secret" "this" {
-  for_each = setunion(var.generated, var.provided)
+  #checkov:skip=CKV2_AWS_57:A signing key changes together with the key that verifies, by an operator; see the README
+
+  for_each = var.secrets
 
   name                    = "${var.name}/${each.value}"
   kms_key_id              = var.kms_key_arn
   recovery_window_in_days = var.recovery_days
-}
-
-ephemeral "aws_secretsmanager_random_password" "generated" {
-  for_each = var.generated
-
-  password_length     = 48
-  exclude_punctuation = true
-}
-
-resource "aws_secretsmanager_secret_version" "generated" {
-  for_each = var.generated
-
-  secret_id                = aws_secretsmanager_secret.this[each.value].id
-  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.generated[each.value].random_password
-  secret_string_wo_version = lookup(var.rotations, each.value, 1)
 }

@@ -18,31 +18,13 @@ variable "kms_key_arn" {
   }
 }
 
-variable "generated" {
-  description = "Secrets that get a random value here."
+variable "secrets" {
+  description = "Secrets that there are: keys that are made elsewhere."
   type        = set(string)
-  default     = []
-}
-
-variable "provided" {
-  description = "Secrets whose value an operator puts in: keys that are made elsewhere."
-  type        = set(string)
-  default     = []
 
   validation {
-    condition     = length(setintersection(var.provided, var.generated)) == 0
-    error_message = "A secret is either generated or provided."
-  }
-}
-
-variable "rotations" {
-  description = "Generated secret → a number; a higher one than last time makes a new value."
-  type        = map(number)
-  default     = {}
-
-  validation {
-    condition     = length(setsubtract(keys(var.rotations), var.generated)) == 0
-    error_message = "Only generated secrets are rotated here."
+    condition     = alltrue([for name in var.secrets : can(regex("^[a-z][a-z0-9-]*$", name))])
+    error_message = "A secret's name is lower-case letters, digits and hyphens."
   }
 }
 

@@ -119,6 +119,8 @@ resource "aws_cloudwatch_log_group" "this" {
 
 # Lines that CloudWatch has already made metrics of.
 resource "aws_cloudwatch_log_group" "metrics" {
+  #checkov:skip=CKV_AWS_338:CloudWatch keeps the metrics themselves for 15 months
+
   name              = "/${var.name}/${var.service}/metrics"
   retention_in_days = 1
   kms_key_id        = var.kms_key_arn
