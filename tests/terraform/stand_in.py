@@ -50,10 +50,14 @@ def own(url: str) -> dict[str, object]:
     client = {name: boto3.client(name, region_name=REGION, endpoint_url=url) for name in ("ec2", "secretsmanager", "acm")}
     vpc = client["ec2"].create_vpc(CidrBlock="10.61.0.0/16")["Vpc"]["VpcId"]
     subnets = [
-        client["ec2"].create_subnet(VpcId=vpc, CidrBlock=f"10.61.{n}.0/24", AvailabilityZone=f"{REGION}{'abc'[n % 3]}")["Subnet"]["SubnetId"]
+        client["ec2"].create_subnet(VpcId=vpc, CidrBlock=f"10.61.{n}.0/24", AvailabilityZone=f"{REGION}{'abc'[n % 3]}")["Subnet"][
+            "SubnetId"
+        ]
         for n in range(6)
     ]
-    secret = client["secretsmanager"].create_secret(Name="valkey", SecretString="rediss://shop:a-password@valkey.example:6379/0")["ARN"]
+    secret = client["secretsmanager"].create_secret(Name="valkey", SecretString="rediss://shop:a-password@valkey.example:6379/0")[
+        "ARN"
+    ]
     certificate = client["acm"].request_certificate(DomainName="freshet.example")["CertificateArn"]
     return {
         "region": REGION,

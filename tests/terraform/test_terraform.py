@@ -1,0 +1,97 @@
+"""Terraform itself: formatted, valid, every property asserted, and an example that applies, stays as it is, and goes again."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.settings import ROOT
+from tests.terraform.conftest import Run
+from tests.terraform.tables import TERRAFORM
+
+pytestmark = pytest.mark.timeout(1_200)
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "stand-in",
+    "AWS_SECRET_ACCESS_KEY": "stand-in",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+}
+OVERRIDE = 'provider "aws" {\n  s3_use_path_style = true\n  max_retries       = 1\n}\n'
+
+
+def done(result: subprocess.CompletedProcess[str]) -> str:
+    """The output of a command that must have ended well."""
+    assert result.returncode == 0, (result.stdout + result.stderr)[-6_000:]
+    return result.stdout
+
+
+def test_it_is_formatted(terraform: Run) -> None:
+    done(terraform(".", "fmt", "-check", "-recursive"))
+
+
+@pytest.mark.parametrize("example", ["complete", "bring-your-own"])
+def test_an_example_is_valid(terraform: Run, example: str) -> None:
+    done(terraform(f"examples/{example}", "init"))
+    done(terraform(f"examples/{example}", "validate"))
+
+
+def test_the_properties_hold(terraform: Run) -> None:
+    """``terraform test`` with mocked providers: one assertion for each sentence that the modules promise."""
+    done(terraform(".", "init"))
+    assert "Success!" in done(terraform(".", "test"))
+
+
+def test_bring_your_own_on_a_stand_in_for_aws(terraform: Run) -> None:
+    """Apply, a plan without changes, no secret in the state, destroy."""
+    if find_spec("flask") is None or find_spec("flask_cors") is None:
+        pytest.skip("moto's server is not here: pip install 'moto[server]'")
+    folder = "examples/bring-your-own"
+    place: Path = terraform.copy / folder  # type: ignore[attr-defined]
+    (place / "stand_in_override.tf").write_text(OVERRIDE)
+    with stand_in() as (url, given):
+        (place / "terraform.tfvars.json").write_text(json.dumps(given))
+        aws = CREDENTIALS | {"AWS_ENDPOINT_URL": url}
+        done(terraform(folder, "init"))
+        done(terraform(folder, "apply", "-auto-approve", variables=aws))
+        plan = terraform(folder, "plan", "-detailed-exitcode", variables=aws)
+        assert plan.returncode == 0, plan.stdout[-6_000:]
+        assert "a-password" not in (place / "terraform.tfstate").read_text()
+        assert "Destroy complete!" in done(terraform(folder, "destroy", "-auto-approve", variables=aws))
+
+
+@contextmanager
+def stand_in() -> Iterator[tuple[str, dict[str, Any]]]:
+    """moto, while it lasts: its address, and the example's variables."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.terraform.stand_in"]
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | CREDENTIALS, text=True, **streams) as process:  # type: ignore[call-overload]
+        started = json.loads(process.stdout.readline())
+        yield started["url"], started["variables"]
+        process.stdin.close()
+        process.wait(30)
+
+
+def test_checkov_finds_nothing_that_is_not_explained() -> None:
+    program = shutil.which("checkov")
+    if program is None:
+        pytest.skip("checkov is not here")
+    command = [program, "-d", str(TERRAFORM), "--skip-download", "--framework", "terraform", "--quiet", "--compact", "-o", "json"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    assert found["summary"]["parsing_errors"] == 0
+    assert found["summary"]["passed"] > 200
+    assert [(check["check_id"], check["resource"]) for check in found["results"]["failed_checks"]] == []
+
+
+def test_tflint_finds_nothing(terraform: Run) -> None:
+    program = shutil.which("tflint")
+    if program is None:
+        pytest.skip("tflint is not here")
+    done(subprocess.run([program, "--recursive"], cwd=TERRAFORM, capture_output=True, text=True, check=False))
