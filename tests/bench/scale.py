@@ -1,0 +1,219 @@
+"""``python -m tests.bench.scale --events 10000``: tasks, cost and freshness that a load asks for.
+
+The model: each service is a station of tasks with a core each, used at most to a share of it at the peak (``--headroom``).
+What a core does in a second is measured by the benches beside this one; pass your own figures. Freshness adds the stages from
+an outcome to the first answer of a model that learned it: a queue's mean wait is that of M/D/1 at its load; a stage that
+works in turns (window, publish) makes a record wait half a turn on average, and a whole one at worst. Above one cell's limits
+(partitions, one Valkey primary, one updater) users are split over cells, each a whole loop of its own.
+
+Reasoned, not measured: prices, M/D/1, limits, that cells do not meet. Measured: the figures of a core.
+"""
+
+import argparse
+import math
+from dataclasses import dataclass, fields
+
+MONTH = 30 * 86_400
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one core does a second, and how large things are."""
+
+    collector: float = 20_000.0
+    """Events, in lists of 20."""
+    features: float = 50_000.0
+    """Events: decoded, counted for user and item, flushed."""
+    joiner: float = 2_000.0
+    """Impressions of 20 candidates, an outcome each."""
+    ranking: float = 700.0
+    """Requests of 100 candidates."""
+    updater: float = 30_000.0
+    """Candidate rows tested and learned; a GPU is taken as ``gpu_times`` cores."""
+    gpu_times: float = 10.0
+    event_bytes: float = 250.0
+    impression_bytes: float = 20_000.0
+    user_bytes: float = 5_000.0
+    item_bytes: float = 1_000.0
+    row_bytes: float = 68.0
+    """Of an id's vector (16 + 1 float32)."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one cell carries."""
+
+    partitions: int = 1_000
+    partition_bytes: float = 5e6
+    """A second; a partition's share of a broker."""
+    valkey_writes: float = 150_000.0
+    """Rows a second into one primary."""
+    valkey_bytes: float = 400e9
+    updater_gpu_rows: float = 300_000.0
+    """Rows a second that one updater learns on a GPU: it cannot be shared out, order is what makes it exact."""
+    rows_in_memory: float = 400e6
+    """Ids that one ranking task holds: 27 GB."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars, on demand, rounded; a region's own list decides."""
+
+    core_month: float = 36.0
+    """Fargate: a vCPU (30) and 2 GB (6.5) for a month."""
+    gpu_month: float = 590.0
+    """g6.xlarge."""
+    broker_month: float = 175.0
+    """kafka.m7g.large with 200 GB; carries 30 MB/s in."""
+    broker_bytes: float = 30e6
+    valkey_gb_month: float = 12.0
+    """A GB with its replica, r7g."""
+    valkey_least: float = 320.0
+    """cache.r7g.large, two nodes."""
+    put: float = 5e-6
+    gb_in: float = 0.008
+    """Through the load balancer."""
+    gb_across: float = 0.02
+    """From one zone to another, both sides; two of three records go that way."""
+    fixed_month: float = 240.0
+    """Load balancer, three NAT gateways, key, logs, alarms of a cell."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What comes in."""
+
+    events: float
+    """A second, at the peak."""
+    users: float
+    items: float = 1e6
+    requests_per_event: float = 0.2
+    candidates: float = 100.0
+    learned_candidates: float = 20.0
+    """Of each list; the others are left out by sampling."""
+    publish_s: float = 0.25
+    peak_over_mean: float = 2.0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What it takes."""
+
+    cells: int
+    partitions: int
+    tasks: dict[str, int]
+    gpus: int
+    dollars_month: float
+    freshness_p50: float
+    freshness_worst: float
+
+
+def tasks(work: float, per_core: float, headroom: float, least: int) -> int:
+    """Cores that carry the work with room to spare."""
+    return max(least, math.ceil(work / (per_core * headroom)))
+
+
+def wait(load: float, per_core: float) -> float:
+    """Mean wait in a queue with a steady service time (M/D/1, Pollaczek and Khinchine): ρ / 2(1 − ρ) service times."""
+    return min(load, 0.99) / (2 * (1 - min(load, 0.99))) / per_core
+
+
+def cells(load: Load, measured: Measured, limits: Limits) -> int:
+    """How many whole loops: as many as the tightest limit asks for."""
+    impressions = load.events * load.requests_per_event
+    bytes_in = load.events * measured.event_bytes * 2 + impressions * measured.impression_bytes * 2  # by item; as examples
+    asked = {
+        "partitions": bytes_in / limits.partition_bytes / limits.partitions,
+        "valkey writes": 2 * load.events / limits.valkey_writes,  # a user's and an item's row; a flush merges many
+        "valkey memory": (load.users * measured.user_bytes + load.items * measured.item_bytes) / limits.valkey_bytes,
+        "updater": impressions * load.learned_candidates / limits.updater_gpu_rows,
+        "rows": (load.users + load.items) / limits.rows_in_memory,
+    }
+    return max(1, math.ceil(max(asked.values())))
+
+
+def predict(load: Load, measured: Measured, limits: Limits, prices: Prices, headroom: float) -> Prediction:
+    """Tasks, cost and freshness; all cells together, freshness of one."""
+    count = cells(load, measured, limits)
+    events, impressions = load.events / count, load.events * load.requests_per_event / count
+    rows = impressions * load.learned_candidates
+    per_request = measured.ranking * 100 / load.candidates
+    wanted = {
+        "collector": tasks(events, measured.collector, headroom, 2),
+        "features": tasks(events, measured.features, headroom, 2),
+        "joiner": tasks(impressions, measured.joiner, headroom, 2),
+        "ranking": tasks(impressions, per_request, headroom, 2),
+    }
+    gpus = 1 if rows > measured.updater * headroom else 0
+    wanted["updater"] = 0 if gpus else 1
+    bytes_in = events * measured.event_bytes * 2 + impressions * measured.impression_bytes * 2
+    partitions = max(16, 2 ** math.ceil(math.log2(max(bytes_in / limits.partition_bytes, wanted["features"], wanted["joiner"]))))
+
+    read = events * measured.event_bytes * 3 + impressions * measured.impression_bytes * 2  # features and joiner; updater
+
+    memory = (load.users * measured.user_bytes + load.items * measured.item_bytes) / count * 1.5 / 1e9
+    mean = 1 / load.peak_over_mean
+    puts = min(1 / load.publish_s, max(1.0, impressions)) * 3 * MONTH * prices.put  # rows, manifest, pointer
+    dollars = (
+        (sum(wanted.values()) + (2 if not gpus else 0)) * prices.core_month * (mean + 1) / 2  # scaling follows half way
+        + gpus * prices.gpu_month
+        + max(3, math.ceil(bytes_in / prices.broker_bytes / headroom / 3) * 3) * prices.broker_month
+        + max(prices.valkey_least, memory * prices.valkey_gb_month)
+        + puts
+        + (events * measured.event_bytes + impressions * 5_000) * mean * MONTH / 1e9 * prices.gb_in
+        + (bytes_in + read) * 2 / 3 * mean * MONTH / 1e9 * prices.gb_across
+        + prices.fixed_month
+    )
+
+    updater_rows = measured.updater * (measured.gpu_times if gpus else 1)
+    stages = {  # (mean, worst) seconds
+        "collector": (0.005 + wait(events / wanted["collector"] / measured.collector, measured.collector), 0.05),
+        "wait of the rule": (1.06, 1.06),
+        "joiner": (wait(impressions / wanted["joiner"] / measured.joiner, measured.joiner), 0.1),
+        "window": (0.125, 0.25),
+        "learn": (wait(rows / updater_rows, updater_rows) + 0.25 * rows / updater_rows, 0.25),
+        "publish": (load.publish_s / 2 + 0.05, load.publish_s + 0.3),
+        "swap": (0.05, 2.0),  # an announcement, or at worst the poll
+    }
+    return Prediction(
+        count,
+        partitions,
+        {name: number * count for name, number in wanted.items()},
+        gpus * count,
+        dollars * count,
+        sum(mean for mean, _ in stages.values()),
+        sum(worst for _, worst in stages.values()),
+    )
+
+
+def parsed() -> tuple[list[Load], Measured, float]:
+    """The loads and the figures of a core, from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=float, nargs="*", default=[1, 100, 10_000, 1_000_000], help="a second, at the peak")
+    parser.add_argument("--users", type=float, help="default: 100 for each event a second")
+    parser.add_argument("--items", type=float, default=Load.items)
+    parser.add_argument("--publish-s", type=float, default=Load.publish_s)
+    parser.add_argument("--headroom", type=float, default=0.6, help="share of a core that is used at the peak")
+    for field in fields(Measured):
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=float, default=field.default)
+    given = parser.parse_args()
+    loads = [Load(events, given.users or 100 * events, given.items, publish_s=given.publish_s) for events in given.events]
+    return loads, Measured(*(getattr(given, field.name) for field in fields(Measured))), given.headroom
+
+
+def main() -> None:
+    """Print a line for each load."""
+    loads, measured, headroom = parsed()
+    names = ("collector", "features", "joiner", "ranking", "updater")
+    print(f"{'events/s':>10} {'users':>12} {'cells':>5} {'parts':>6} " + " ".join(f"{name:>9}" for name in names), end="")
+    print(f" {'GPUs':>5} {'$/month':>10} {'fresh p50':>9} {'worst':>6}")
+    for load in loads:
+        found = predict(load, measured, Limits(), Prices(), headroom)
+        print(f"{load.events:10,.0f} {load.users:12,.0f} {found.cells:5} {found.partitions:6} ", end="")
+        print(" ".join(f"{found.tasks[name]:9,}" for name in names), end="")
+        print(f" {found.gpus:5} {found.dollars_month:10,.0f} {found.freshness_p50:8.2f}s {found.freshness_worst:5.1f}s")
+
+
+if __name__ == "__main__":
+    main()
