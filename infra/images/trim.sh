@@ -3,14 +3,20 @@
 set -eu
 packages=$(echo "$1"/lib/python3*/site-packages)
 
-# sources for compilers and type checkers, and the packages' own tests
+# sources for compilers and type checkers, debuggers' symbols, and the packages' own tests
 find "$packages" \( -name '*.a' -o -name '*.c' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' -o -name '*.h' -o -name '*.hpp' \
     -o -name '*.pxd' -o -name '*.pyi' -o -name '*.pyx' \) -type f -delete
-find "$packages" -depth -type d \( -name tests -o -name include \) -exec rm -rf {} +
+find "$packages" -depth -type d \( -name tests -o -name include -o -path '*/tornado/test' \) -exec rm -rf {} +
+find "$packages" -name '*.so' ! -path '*.libs/*' ! -path '*/nvidia/*' ! -path '*/pyarrow/*' ! -path '*/torch/*' -type f \
+    -exec strip --strip-unneeded {} +
 
 # descriptions of Amazon's other services
 find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name 'sso*' ! -name sts ! -name signin -exec rm -rf {} +
 rm -rf "$packages"/boto3/examples "$packages"/boto3/data/*
+
+# what makes models, and the library for C++ beside the one for Python
+rm -rf "$packages"/onnxruntime/capi/libonnxruntime.so* "$packages"/onnxruntime/datasets "$packages"/onnxruntime/quantization \
+    "$packages"/onnxruntime/tools "$packages"/onnxruntime/transformers
 
 "$1/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$packages" || true # some packages hold templates
 find "$1" -exec touch -h -d @0 {} +

@@ -161,7 +161,7 @@ DASHBOARDS: dict[str, tuple[tuple[Panel, ...], ...]] = {
 
 def dashboard(name: str) -> dict[str, Any]:
     """What Grafana reads."""
-    panels = []
+    panels: list[dict[str, Any]] = []
     for y, row in enumerate(DASHBOARDS[name]):
         width = WIDTH // len(row)
         for x, panel in enumerate(row):

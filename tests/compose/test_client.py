@@ -1,0 +1,40 @@
+"""Compose itself reads the files, where it is installed."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.compose.project import COMPOSE, DEVELOPMENT, ROOT, services, variables
+
+CLIENT = shutil.which("docker")
+GIVEN = {name: "given" for name, ways in variables().items() if ":?" in ways}
+
+
+def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("FRESHET_", "COMPOSE_"))}
+    command = [CLIENT or "docker", "compose", "--env-file", os.devnull, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=outside | environment, capture_output=True, text=True)
+
+
+pytestmark = pytest.mark.skipif(
+    CLIENT is None or compose("version").returncode != 0,
+    reason="docker compose is not installed: only the parsed file was looked at",
+)
+
+
+@pytest.mark.parametrize("files", [(COMPOSE,), (COMPOSE, DEVELOPMENT)], ids=["compose", "development"])
+def test_compose_accepts_the_files(files: tuple[Path, ...]) -> None:
+    named = [part for file in files for part in ("-f", str(file))]
+    done = compose(*named, "--profile", "*", "config", "--services", **GIVEN)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == set(services())
+
+
+@pytest.mark.parametrize("missing", sorted(GIVEN))
+def test_compose_refuses_to_start_without_a_value_that_must_be_given(missing: str) -> None:
+    done = compose("config", "--quiet", **{name: value for name, value in GIVEN.items() if name != missing})
+    assert done.returncode != 0
+    assert missing in done.stderr
