@@ -19,19 +19,20 @@ MONTH = 30 * 86_400
 
 @dataclass(frozen=True)
 class Measured:
-    """What one core does a second, and how large things are."""
+    """What one core does a second, and how large things are. Each figure's origin is named; a run of the bench replaces it."""
 
     collector: float = 20_000.0
-    """Events, in lists of 20."""
+    """Events, in lists of 20. Assumed: run ``tests.bench.collector``."""
     features: float = 50_000.0
-    """Events: decoded, counted for user and item, flushed."""
-    joiner: float = 2_000.0
-    """Impressions of 20 candidates, an outcome each."""
-    ranking: float = 700.0
-    """Requests of 100 candidates."""
-    updater: float = 30_000.0
-    """Candidate rows tested and learned; a GPU is taken as ``gpu_times`` cores."""
+    """Events: decoded, counted for user and item, flushed. What ``tests.bench.features`` must reach."""
+    joiner: float = 5_000.0
+    """Impressions of 20 candidates, an outcome each: read again after a restart. The join alone: 11,282 (``tests.bench.joiner``)."""
+    ranking: float = 830.0
+    """Requests of 100 candidates: 1.8 times the loop's 0.67 ms, which ``tests.bench.rank`` holds it to."""
+    updater: float = 13_000.0
+    """Candidate rows made into batches (61,296), tested (97,295), learned (20,510), one after the other (``tests.bench.learner``)."""
     gpu_times: float = 10.0
+    """Cores that a GPU stands for. Assumed."""
     event_bytes: float = 250.0
     impression_bytes: float = 20_000.0
     user_bytes: float = 5_000.0
@@ -50,8 +51,8 @@ class Limits:
     valkey_writes: float = 150_000.0
     """Rows a second into one primary."""
     valkey_bytes: float = 400e9
-    updater_gpu_rows: float = 300_000.0
-    """Rows a second that one updater learns on a GPU: it cannot be shared out, order is what makes it exact."""
+    updater_gpu_rows: float = 130_000.0
+    """Rows a second that one updater learns on a GPU: it cannot be shared out, order is what makes it exact. Ten cores."""
     rows_in_memory: float = 400e6
     """Ids that one ranking task holds: 27 GB."""
 
@@ -105,7 +106,7 @@ class Prediction:
     tasks: dict[str, int]
     gpus: int
     dollars_month: float
-    freshness_p50: float
+    freshness_mean: float
     freshness_worst: float
 
 
@@ -120,7 +121,7 @@ def wait(load: float, per_core: float) -> float:
 
 
 def cells(load: Load, measured: Measured, limits: Limits) -> int:
-    """How many whole loops: as many as the tightest limit asks for."""
+    """How many whole loops: as many as the tightest limit asks for, as a power of two, so that cells can be halved and joined."""
     impressions = load.events * load.requests_per_event
     bytes_in = load.events * measured.event_bytes * 2 + impressions * measured.impression_bytes * 2  # by item; as examples
     asked = {
@@ -130,7 +131,7 @@ def cells(load: Load, measured: Measured, limits: Limits) -> int:
         "updater": impressions * load.learned_candidates / limits.updater_gpu_rows,
         "rows": (load.users + load.items) / limits.rows_in_memory,
     }
-    return max(1, math.ceil(max(asked.values())))
+    return 2 ** max(0, math.ceil(math.log2(max(asked.values()))))
 
 
 def predict(load: Load, measured: Measured, limits: Limits, prices: Prices, headroom: float) -> Prediction:
@@ -202,17 +203,26 @@ def parsed() -> tuple[list[Load], Measured, float]:
     return loads, Measured(*(getattr(given, field.name) for field in fields(Measured))), given.headroom
 
 
+HEAD = """\
+| events/s | users | cells | partitions | collector | features | joiner | ranking | updater | dollars a month | fresh | worst |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
+
+
+def row(load: Load, found: Prediction) -> str:
+    """A line of the table; partitions are each cell's, all else is of all cells."""
+    shared = [f"{found.tasks[name]:,}" for name in ("collector", "features", "joiner", "ranking")]
+    updater = f"{found.gpus} GPU" if found.gpus else str(found.tasks["updater"])
+    cost = f"{round(found.dollars_month, -2):,.0f}"
+    cells = [f"{load.events:,.0f}", f"{load.users:,.0f}", str(found.cells), str(found.partitions), *shared, updater, cost]
+    return f"| {' | '.join(cells)} | {found.freshness_mean:.1f} s | {found.freshness_worst:.1f} s |"
+
+
 def main() -> None:
-    """Print a line for each load."""
+    """Print a table with a line for each load."""
     loads, measured, headroom = parsed()
-    names = ("collector", "features", "joiner", "ranking", "updater")
-    print(f"{'events/s':>10} {'users':>12} {'cells':>5} {'parts':>6} " + " ".join(f"{name:>9}" for name in names), end="")
-    print(f" {'GPUs':>5} {'$/month':>10} {'fresh p50':>9} {'worst':>6}")
+    print(HEAD)
     for load in loads:
-        found = predict(load, measured, Limits(), Prices(), headroom)
-        print(f"{load.events:10,.0f} {load.users:12,.0f} {found.cells:5} {found.partitions:6} ", end="")
-        print(" ".join(f"{found.tasks[name]:9,}" for name in names), end="")
-        print(f" {found.gpus:5} {found.dollars_month:10,.0f} {found.freshness_p50:8.2f}s {found.freshness_worst:5.1f}s")
+        print(row(load, predict(load, measured, Limits(), Prices(), headroom)))
 
 
 if __name__ == "__main__":

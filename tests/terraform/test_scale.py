@@ -1,0 +1,41 @@
+"""The tables of cost and scale are what ``tests/bench/scale.py`` computes, and it moves as it should."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from tests.bench.scale import HEAD, Limits, Load, Measured, Prediction, Prices, predict, row
+from tests.terraform.tables import TERRAFORM
+
+
+def predicted(load: Load, measured: Measured = Measured()) -> Prediction:  # noqa: B008 (frozen)
+    return predict(load, measured, Limits(), Prices(), headroom=0.6)
+
+
+@pytest.mark.parametrize(("page", "sizes"), [("README.md", (1, 100, 10_000)), ("SCALE.md", (10_000, 1_000_000))])
+def test_a_page_shows_what_the_model_says(page: str, sizes: tuple[float, ...]) -> None:
+    loads = [Load(events, 100 * events) for events in sizes]
+    assert "\n".join([HEAD, *(row(load, predicted(load)) for load in loads)]) in (TERRAFORM / page).read_text()
+
+
+def test_more_load_never_takes_fewer_tasks_or_less_money() -> None:
+    found = [predicted(Load(10.0**n, 100 * 10.0**n)) for n in range(7)]
+    assert all(a.tasks[name] <= b.tasks[name] for a, b in pairwise(found) for name in ("collector", "features", "joiner"))
+    assert all(a.dollars_month <= b.dollars_month for a, b in pairwise(found))
+
+
+def test_no_more_readers_than_partitions() -> None:
+    found = [predicted(Load(10.0**n, 100 * 10.0**n)) for n in range(7)]
+    assert all(one.tasks[name] <= one.partitions * one.cells for one in found for name in ("features", "joiner"))
+
+
+def test_a_faster_core_takes_fewer_tasks() -> None:
+    load = Load(1e5, 1e7)
+    assert predicted(load, replace(Measured(), ranking=1_400.0)).tasks["ranking"] < predicted(load).tasks["ranking"]
+
+
+def test_publishing_seldom_is_cheaper_and_staler() -> None:
+    often, seldom = predicted(Load(100, 10_000)), predicted(Load(100, 10_000, publish_s=60))
+    assert seldom.dollars_month < often.dollars_month
+    assert seldom.freshness_mean > often.freshness_mean + 25
