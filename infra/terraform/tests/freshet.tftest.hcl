@@ -144,7 +144,7 @@ run "the_loop" {
   }
 
   assert {
-    condition     = alltrue([for kind, files in local.secret_files : keys(files) == { updater = ["/run/freshet/signing.pem"], ranking = ["/run/freshet/verify.pem"] }[kind] if length(files) > 0]) && length(local.secret_files["collector"]) == 0
+    condition     = alltrue([for kind, files in local.secret_files : join(" ", keys(files)) == { updater = "/run/freshet/signing.pem", ranking = "/run/freshet/verify.pem" }[kind] if length(files) > 0]) && length(local.secret_files["collector"]) == 0
     error_message = "Only the updater has the key that signs; ranking has the one that verifies."
   }
 

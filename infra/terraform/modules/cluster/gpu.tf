@@ -5,7 +5,7 @@ data "aws_partition" "here" {}
 data "aws_ssm_parameter" "gpu_image" {
   count = local.gpu ? 1 : 0
 
-  name = "/aws/service/ecs/optimized-ami/amazon-linux-2/gpu/recommended/image_id"
+  name = "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
 }
 
 locals {
