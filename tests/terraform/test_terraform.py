@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,14 @@ CREDENTIALS = {
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
 }
 OVERRIDE = 'provider "aws" {\n  s3_use_path_style = true\n  max_retries       = 1\n}\n'
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """moto's address as environment, and what bring-your-own is told."""
+
+    environment: dict[str, str]
+    own: dict[str, Any]
 
 
 def done(result: subprocess.CompletedProcess[str]) -> str:
@@ -49,32 +57,43 @@ def test_the_properties_hold(terraform: Run) -> None:
     assert "Success!" in done(terraform(".", "test"))
 
 
-def test_bring_your_own_on_a_stand_in_for_aws(terraform: Run) -> None:
+def test_bring_your_own_on_a_stand_in_for_aws(terraform: Run, aws: StandIn) -> None:
     """Apply, a plan without changes, no secret in the state, destroy."""
-    if find_spec("flask") is None or find_spec("flask_cors") is None:
-        pytest.skip("moto's server is not here: pip install 'moto[server]'")
     folder = "examples/bring-your-own"
     place: Path = terraform.copy / folder  # type: ignore[attr-defined]
     (place / "stand_in_override.tf").write_text(OVERRIDE)
-    with stand_in() as (url, given):
-        (place / "terraform.tfvars.json").write_text(json.dumps(given))
-        aws = CREDENTIALS | {"AWS_ENDPOINT_URL": url}
-        done(terraform(folder, "init"))
-        done(terraform(folder, "apply", "-auto-approve", variables=aws))
-        plan = terraform(folder, "plan", "-detailed-exitcode", variables=aws)
-        assert plan.returncode == 0, plan.stdout[-6_000:]
-        assert "a-password" not in (place / "terraform.tfstate").read_text()
-        assert "Destroy complete!" in done(terraform(folder, "destroy", "-auto-approve", variables=aws))
+    (place / "terraform.tfvars.json").write_text(json.dumps(aws.own))
+    done(terraform(folder, "init"))
+    done(terraform(folder, "apply", "-auto-approve", variables=aws.environment))
+    plan = terraform(folder, "plan", "-detailed-exitcode", variables=aws.environment)
+    assert plan.returncode == 0, plan.stdout[-6_000:]
+    assert "a-password" not in (place / "terraform.tfstate").read_text()
+    assert "Destroy complete!" in done(terraform(folder, "destroy", "-auto-approve", variables=aws.environment))
 
 
-@contextmanager
-def stand_in() -> Iterator[tuple[str, dict[str, Any]]]:
-    """moto, while it lasts: its address, and the example's variables."""
+@pytest.mark.parametrize(
+    "chosen", [{}, {"kafka_auth": "scram", "gpu": True}, {"kafka_kind": "serverless"}], ids=["iam", "scram", "serverless"]
+)
+def test_complete_can_be_planned_on_a_stand_in_for_aws(terraform: Run, aws: StandIn, chosen: dict[str, Any]) -> None:
+    """The plan of an empty account; the stand-in knows no MSK that it could be applied to."""
+    folder, shared = "examples/complete", ("region", "image_tag", "metrics_tag", "certificate_arn", "client_cidrs", "operator_arns")
+    place: Path = terraform.copy / folder  # type: ignore[attr-defined]
+    (place / "stand_in_override.tf").write_text(OVERRIDE)
+    (place / "terraform.tfvars.json").write_text(json.dumps({name: aws.own[name] for name in shared} | chosen))
+    done(terraform(folder, "init"))
+    assert "0 to change, 0 to destroy" in done(terraform(folder, "plan", variables=aws.environment))
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[StandIn]:
+    """moto, while the tests last."""
+    if find_spec("flask") is None or find_spec("flask_cors") is None:
+        pytest.skip("moto's server is not here: pip install 'moto[server]'")
     command = [sys.executable, "-W", "ignore", "-m", "tests.terraform.stand_in"]
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | CREDENTIALS, text=True, **streams) as process:  # type: ignore[call-overload]
         started = json.loads(process.stdout.readline())
-        yield started["url"], started["variables"]
+        yield StandIn(CREDENTIALS | {"AWS_ENDPOINT_URL": started["url"]}, started["variables"])
         process.stdin.close()
         process.wait(30)
 
