@@ -26,11 +26,11 @@ class Measured:
     features: float = 50_000.0
     """Events: decoded, counted for user and item, flushed. What ``tests.bench.features`` must reach."""
     joiner: float = 5_000.0
-    """Impressions of 20 candidates, an outcome each: read again after a restart. The join alone: 11,282 (``tests.bench.joiner``)."""
+    """Impressions of 20 candidates, an outcome each, read again at a start. The join alone: 11,282 (``tests.bench.joiner``)."""
     ranking: float = 830.0
     """Requests of 100 candidates: 1.8 times the loop's 0.67 ms, which ``tests.bench.rank`` holds it to."""
     updater: float = 13_000.0
-    """Candidate rows made into batches (61,296), tested (97,295), learned (20,510), one after the other (``tests.bench.learner``)."""
+    """Candidate rows batched (61,296), tested (97,295), learned (20,510), one after the other (``tests.bench.learner``)."""
     gpu_times: float = 10.0
     """Cores that a GPU stands for. Assumed."""
     event_bytes: float = 250.0
