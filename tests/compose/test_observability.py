@@ -20,7 +20,7 @@ ALERTS = {rule["alert"]: rule for group in RULES for rule in group["rules"] if "
 RECORDED = {rule["record"] for group in RULES for rule in group["rules"] if "record" in rule}
 PROMETHEUS_OWN = {"up", "ALERTS"}
 WORDS = re.compile(
-    r"(?<![:\w])(sum|avg|max|min|count|rate|increase|abs|absent|time|by|on|or|and|unless|offset|bool|group_left|histogram_quantile|"
+    r"(?<![:\w])(sum|avg|max|min|count|rate|increase|abs|absent|time|by|on|ignoring|or|and|unless|offset|bool|group_left|histogram_quantile|"
     r"avg_over_time)(?![:\w])"
 )
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -47,7 +47,7 @@ def _declared(tree: ast.Module) -> Iterator[tuple[str, str, set[str]]]:
 
 def asked(query: str) -> set[str]:
     """The metrics that a query names."""
-    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|group_left)\s*\([^)]*\)|offset \w+", " ", query)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|ignoring|group_left)\s*\([^)]*\)|offset \w+", " ", query)
     return {name for name in NAME.findall(WORDS.sub(" ", bare)) if not re.fullmatch(r"e\d+", name)}
 
 
