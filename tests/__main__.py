@@ -42,6 +42,7 @@ TESTS = [
     Check("contracts and integration on real engines", ("pytest", "tests/contracts", "tests/integration", "-m", "engines")),
     Check("faults", ("pytest", "tests/faults", *TWO_AT_ONCE)),
     Check("end to end", ("pytest", "tests/e2e")),
+    Check("compose, images, observability, Terraform", ("pytest", "tests/compose", "tests/terraform")),
 ]
 BENCHES = ("learner", "features", "joiner", "collector", "rank", "swap", "freshness", "demo_gain")
 """Each prints its figures beside what is to be reached, and ends with 1 where it is missed."""

@@ -22,9 +22,29 @@ HEAD = """\
 FOREIGN = """
 # --- not ours
 
-# Credentials of the object storage; the local stack sets its own.
-#AWS_ACCESS_KEY_ID=
-#AWS_SECRET_ACCESS_KEY=
+# Credentials of the object storage; the local stack sets its own. `docker compose` starts its storage with them.
+AWS_ACCESS_KEY_ID=freshet
+AWS_SECRET_ACCESS_KEY=
+
+# --- docker-compose.yml
+
+# `docker compose` reads `.env` itself. Its FRESHET_CLOCK is `event` unless it is set.
+
+# What runs beside the loop: `cpu` or `gpu` for the updater, `demo` for the shopper. `--profile` replaces this list.
+COMPOSE_PROFILES=cpu
+# Tag of the services' images.
+FRESHET_VERSION=dev
+PYTHON_IMAGE=python:3.11-slim-bookworm
+KAFKA_IMAGE=apache/kafka:4.3.1
+VALKEY_IMAGE=valkey/valkey:9.1.0-alpine
+SEAWEEDFS_IMAGE=chrislusf/seaweedfs:4.46
+HAPROXY_IMAGE=haproxy:3.2-alpine
+PROMETHEUS_IMAGE=prom/prometheus:v3.13.1
+GRAFANA_IMAGE=grafana/grafana:13.1.0
+PROMETHEUS_PORT=9090
+GRAFANA_PORT=3000
+# Of Grafana's user `admin`; to be chosen, as the storage's secret above.
+GRAFANA_PASSWORD=
 """
 
 

@@ -9,7 +9,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 DEVELOPMENT = ROOT / "infra" / "images" / "development.yml"
-VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?P<how>:?[-?])?(?P<word>[^}]*)\}")
+VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?P<how>:?[-?])?(?P<word>[^}]*)\}")
 OURS = ("collector", "features", "joiner", "updater", "updater-gpu", "ranking", "shopper")
 JOBS = ("keys", "topics", "bucket", "apply", "history")
 ENGINES = ("kafka", "valkey", "seaweedfs")
