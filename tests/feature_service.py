@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 import redis
 from aiokafka import TopicPartition
 
@@ -89,6 +90,12 @@ class Worker:
             if not self.running:
                 self.start(wait=False)
             time.sleep(0.05)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it is stopped by a signal."""
+        assert self.process
+        return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""

@@ -29,9 +29,9 @@ def start(fresh_settings: Settings, environment: dict[str, str], tmp_path: Path)
     apply_plans(fresh_settings)
     made: list[Worker] = []
 
-    def begin(name: str = "one", *command: str, wait: bool = True, **more: str) -> Worker:
+    def begin(name: str = "one", *command: str, failpoint: str = "", wait: bool = True, **more: str) -> Worker:
         made.append(Worker(environment | more, tmp_path, name, command or ("-m", "services.features")))
-        return made[-1].start(wait=wait)
+        return made[-1].start(failpoint, wait=wait)
 
     yield begin
     for worker in made:
@@ -100,15 +100,16 @@ def test_killed_at_each_point_of_a_flush(start: Start, fresh_settings: Settings)
 
 
 def _frozen(start: Start, settings: Settings, *command: str) -> list[str]:
-    """Two workers; one is killed, then the other frozen, and woken when nobody is about to repair what it writes."""
-    one, two = start("one", *command), start("two", *command)
+    """Two workers; one is killed, the other freezes before it writes, and is woken when nobody is about to repair it."""
+    one, two = start("one", *command), start("two", *command, failpoint="features.flush.sent:200:freeze")
 
     async def trouble() -> None:
         await asyncio.sleep(1)
         await asyncio.to_thread(one.kill)
         await asyncio.to_thread(one.start)
-        await asyncio.sleep(2)
-        two.send(signal.SIGSTOP)
+        async with asyncio.timeout(120):
+            while not two.frozen:  # noqa: ASYNC110 (nobody sets an event for what another process does)
+                await asyncio.sleep(0.1)
         await asyncio.sleep(10)  # longer than its session: its partitions go to the other
 
     asyncio.run(under_load(settings, trouble, rate=300))

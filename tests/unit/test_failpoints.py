@@ -33,3 +33,9 @@ def test_kills_at_the_nth_pass() -> None:
 def test_refuses_a_pass_below_one() -> None:
     with pytest.raises(ValueError, match="counted from 1"):
         parse("plan:0")
+
+
+def test_freezes_where_that_was_asked_for_and_refuses_anything_else() -> None:
+    assert parse("plan:2:freeze") == ("plan", 2, signal.SIGSTOP)
+    with pytest.raises(ValueError, match="it says freeze"):
+        parse("plan:2:sleep")
