@@ -11,8 +11,10 @@ import pytest
 
 from shared.bundles.storage import Storage
 from shared.settings import Settings
-from tests import updating
+from tests import lineage
 from tests.conftest import Engines
+from tests.examples import send, stream
+from tests.updaters import Updaters, prepared, until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1_800)]
 
@@ -31,9 +33,9 @@ class Load:
 
     def start(self, lists: int = LISTS) -> None:
         """Send so many more, over about three seconds."""
-        examples = updating.stream(self.sent, lists, self._settings.partitions)
+        examples = stream(self.sent, lists, self._settings.partitions)
         self.sent += lists
-        self._thread = threading.Thread(target=lambda: asyncio.run(updating.send(self._settings, examples, pause=0.8)))
+        self._thread = threading.Thread(target=lambda: asyncio.run(send(self._settings, examples, pause=0.8)))
         self._thread.start()
 
     def wait(self) -> None:
@@ -46,35 +48,35 @@ class Load:
         return self._thread is not None and self._thread.is_alive()
 
 
-def settle(updaters: updating.Updaters, load: Load) -> None:
+def settle(updaters: Updaters, load: Load) -> None:
     """Let a last life learn all that was sent, and stop it in order."""
     load.wait()
     last = updaters.start().ready()
-    ends = asyncio.run(updating.ends(updaters.settings))
-    updating.until(lambda: updating.learned_up_to(updaters.settings) == ends, 120)
+    ends = asyncio.run(lineage.ends(updaters.settings))
+    until(lambda: lineage.learned_up_to(updaters.settings) == ends, 120)
     assert last.stop() == 0, last.log.read_text()[-3000:]
 
 
 def assert_as_a_fresh_run(settings: Settings, lists: int) -> None:
     """Weights of checkpoint and bundle are the oracle's, no outcome is missing from the served line of manifests, none doubled."""
-    storage, checkpoint = Storage.connect(settings), updating.last_checkpoint(settings)
-    oracle = updating.fresh_run(settings)
+    storage, checkpoint = Storage.connect(settings), lineage.last_checkpoint(settings)
+    oracle = lineage.fresh_run(settings)
     assert checkpoint.weights_sha256 == oracle.learner.weights_sha256()
     served = storage.manifest(checkpoint.version)
     assert served.kind == "delta" or served.weights_sha256 == checkpoint.weights_sha256  # a delta's dense part may be older
     assert checkpoint.origins == oracle.position.admission.state()
-    learned = sorted(updating.outcomes(storage))
-    wanted = {example.origin: example for example in updating.stream(0, lists, settings.partitions)}
+    learned = sorted(lineage.outcomes(storage))
+    wanted = {example.origin: example for example in stream(0, lists, settings.partitions)}
     assert learned == sorted((o.partition, o.offset) for example in wanted.values() for o in example.outcomes)
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_at_a_named_point_changes_no_weight(point: str, fresh_settings: Settings, tmp_path: Path) -> None:
-    updaters, load = updating.prepared(fresh_settings, tmp_path), Load(fresh_settings)
+    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
     for nth in range(1, 1 + max(1, ROUNDS // 5)):
         doomed = updaters.start(failpoint=f"{point}:{nth}").ready()
         load.start()
-        updating.until(lambda doomed=doomed: doomed.popen.poll() is not None)
+        until(lambda doomed=doomed: doomed.popen.poll() is not None)
         assert doomed.popen.returncode == -9, doomed.log.read_text()[-3000:]
         load.wait()
     settle(updaters, load)
@@ -82,7 +84,7 @@ def test_a_kill_at_a_named_point_changes_no_weight(point: str, fresh_settings: S
 
 
 def test_kills_at_random_change_no_weight(fresh_settings: Settings, tmp_path: Path) -> None:
-    updaters, load, chance = updating.prepared(fresh_settings, tmp_path), Load(fresh_settings), random.Random(5)
+    updaters, load, chance = prepared(fresh_settings, tmp_path), Load(fresh_settings), random.Random(5)
     for _ in range(ROUNDS):
         doomed = updaters.start().ready()
         load.start()
@@ -95,7 +97,7 @@ def test_kills_at_random_change_no_weight(fresh_settings: Settings, tmp_path: Pa
 
 
 def test_of_two_updaters_the_older_is_fenced_off_and_publishes_nothing_more(fresh_settings: Settings, tmp_path: Path) -> None:
-    updaters, load = updating.prepared(fresh_settings, tmp_path), Load(fresh_settings)
+    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
     older = updaters.start().ready()
     load.start()
     load.wait()
@@ -104,29 +106,29 @@ def test_of_two_updaters_the_older_is_fenced_off_and_publishes_nothing_more(fres
     assert older.died() == 1
     assert "Fenced" in older.log.read_text()
     load.wait()
-    ends = asyncio.run(updating.ends(fresh_settings))
-    updating.until(lambda: updating.learned_up_to(fresh_settings) == ends)
+    ends = asyncio.run(lineage.ends(fresh_settings))
+    until(lambda: lineage.learned_up_to(fresh_settings) == ends)
     pointer = Storage.connect(fresh_settings).pointer("latest")
     assert newer.stop() == 0
     assert pointer is not None
-    assert pointer.epoch == max(updating.epochs(fresh_settings))
+    assert pointer.epoch == max(lineage.epochs(fresh_settings))
     assert_as_a_fresh_run(fresh_settings, load.sent)
 
 
 def test_an_updater_that_publishes_blindly_is_seen_to_break_the_line(fresh_settings: Settings, tmp_path: Path) -> None:
     """The safeguard off: weights that are not those of the plans are noticed by the comparison."""
-    updaters, load = updating.prepared(fresh_settings, tmp_path), Load(fresh_settings)
+    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
     load.start()
     load.wait()
     settle(updaters, load)
-    updating.tamper(fresh_settings)
+    lineage.tamper(fresh_settings)
     refusing = updaters.start()
     assert refusing.died() == 1
     assert "diverged" in refusing.log.read_text() or "differ from" in refusing.log.read_text()
 
 
 def test_storage_killed_and_started_again_costs_nothing(fresh_settings: Settings, engines: Engines, tmp_path: Path) -> None:
-    updaters, load = updating.prepared(fresh_settings, tmp_path), Load(fresh_settings)
+    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
     updater = updaters.start().ready()
     for _ in range(max(1, ROUNDS // 5)):
         load.start()
@@ -135,14 +137,14 @@ def test_storage_killed_and_started_again_costs_nothing(fresh_settings: Settings
         time.sleep(1.0)
         engines.seaweed.start()
         load.wait()
-    ends = asyncio.run(updating.ends(fresh_settings))
-    updating.until(lambda: updating.learned_up_to(fresh_settings) == ends)
+    ends = asyncio.run(lineage.ends(fresh_settings))
+    until(lambda: lineage.learned_up_to(fresh_settings) == ends)
     assert updater.stop() == 0
     assert_as_a_fresh_run(fresh_settings, load.sent)
 
 
 def test_kafka_killed_and_started_again_costs_nothing(fresh_settings: Settings, engines: Engines, tmp_path: Path) -> None:
-    updaters, load = updating.prepared(fresh_settings, tmp_path), Load(fresh_settings)
+    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
     updater = updaters.start().ready()
     load.start()
     time.sleep(0.7)

@@ -7,18 +7,21 @@ import pytest
 
 from infra.local.operate.bundles import folded, restore
 from shared.bundles.storage import Storage
+from shared.messages import Example, Outcome
 from shared.settings import Settings
-from tests import updating
+from tests import lineage
+from tests.examples import send, stream
+from tests.updaters import prepared, until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
 
 
 def test_what_is_written_is_learned_and_published(fresh_settings: Settings, tmp_path: Path) -> None:
-    updater = updating.prepared(fresh_settings, tmp_path).start().ready()
-    examples = updating.stream(0, 400, fresh_settings.partitions)
-    asyncio.run(updating.send(fresh_settings, examples, pause=0.1))
+    updater = prepared(fresh_settings, tmp_path).start().ready()
+    examples = stream(0, 400, fresh_settings.partitions)
+    asyncio.run(send(fresh_settings, examples, pause=0.1))
     wanted = len({example.origin for example in examples})
-    updating.until(lambda: updater.metric("updater_examples_total") == wanted)
+    until(lambda: updater.metric("updater_examples_total") == wanted)
     assert updater.stop() == 0, updater.log.read_text()[-3000:]
 
     storage = Storage.connect(fresh_settings)
@@ -28,43 +31,43 @@ def test_what_is_written_is_learned_and_published(fresh_settings: Settings, tmp_
     corrected = sorted(offset for manifest in manifests for offsets in manifest.corrections.values() for offset in offsets)
     assert corrected == sorted(outcome.offset for outcome in _once(examples, "correction"))
     assert {manifest.kind for manifest in manifests} == {"full", "delta"}
-    assert updating.last_checkpoint(fresh_settings).weights_sha256 == updating.fresh_run(fresh_settings).learner.weights_sha256()
-    assert storage.pointer("latest").version == updating.last_checkpoint(fresh_settings).version
+    assert lineage.last_checkpoint(fresh_settings).weights_sha256 == lineage.fresh_run(fresh_settings).learner.weights_sha256()
+    assert storage.pointer("latest").version == lineage.last_checkpoint(fresh_settings).version
 
 
-def _once(examples: list[updating.Example], kind: str) -> list[updating.Outcome]:
+def _once(examples: list[Example], kind: str) -> list[Outcome]:
     distinct = {example.origin: example for example in examples if example.kind == kind}
     return [outcome for example in distinct.values() for outcome in example.outcomes]
 
 
 def test_a_restore_goes_back_to_a_checkpoint_and_learns_on_without_a_window(fresh_settings: Settings, tmp_path: Path) -> None:
-    updaters = updating.prepared(fresh_settings, tmp_path)
+    updaters = prepared(fresh_settings, tmp_path)
     first = updaters.start().ready()
-    asyncio.run(updating.send(fresh_settings, updating.stream(0, 60, fresh_settings.partitions), pause=0.3))
+    asyncio.run(send(fresh_settings, stream(0, 60, fresh_settings.partitions), pause=0.3))
     _learned(fresh_settings)
     assert first.stop() == 0
-    back = updating.last_checkpoint(fresh_settings)
+    back = lineage.last_checkpoint(fresh_settings)
     running = updaters.start().ready()
-    asyncio.run(updating.send(fresh_settings, updating.stream(60, 60, fresh_settings.partitions), pause=0.3))
+    asyncio.run(send(fresh_settings, stream(60, 60, fresh_settings.partitions), pause=0.3))
     _learned(fresh_settings)
 
     planned = asyncio.run(folded(fresh_settings)).after(back.window)
     bad = next(plan.window for plan in planned if plan.ranges)
     asyncio.run(restore(fresh_settings, back.version, [bad], 1.0))
-    asyncio.run(updating.send(fresh_settings, updating.stream(120, 20, fresh_settings.partitions), pause=0.1))
+    asyncio.run(send(fresh_settings, stream(120, 20, fresh_settings.partitions), pause=0.1))
     assert running.died() == 1
     assert "Fenced" in running.log.read_text()
     last = updaters.start().ready()
     _learned(fresh_settings)
     assert last.stop() == 0, last.log.read_text()[-3000:]
 
-    lineage = asyncio.run(folded(fresh_settings)).lineage
-    assert bad not in [plan.window for plan in lineage]
-    assert [plan.without for plan in lineage].count(True) == 1
-    assert updating.last_checkpoint(fresh_settings).weights_sha256 == updating.fresh_run(fresh_settings).learner.weights_sha256()
+    counted = asyncio.run(folded(fresh_settings)).lineage
+    assert bad not in [plan.window for plan in counted]
+    assert [plan.without for plan in counted].count(True) == 1
+    assert lineage.last_checkpoint(fresh_settings).weights_sha256 == lineage.fresh_run(fresh_settings).learner.weights_sha256()
 
 
 def _learned(settings: Settings) -> None:
     """Wait until what is served has learned everything."""
-    ends = asyncio.run(updating.ends(settings))
-    updating.until(lambda: updating.learned_up_to(settings) == ends, 90)
+    ends = asyncio.run(lineage.ends(settings))
+    until(lambda: lineage.learned_up_to(settings) == ends, 90)

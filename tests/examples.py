@@ -1,0 +1,109 @@
+"""Examples of a small shop as the joiner would send them, and a learner that has seen a little of it."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+
+from services.updater.batches import Batcher
+from services.updater.catalogue import Assortment, build
+from services.updater.device import choose
+from services.updater.learner import Learner
+from shared import topics
+from shared.bundles.files import Catalogue
+from shared.kafka import partition_for, producer, started
+from shared.keys import keys
+from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome
+from shared.settings import Settings
+from shared.tasks import RANKING
+
+INPUTS = Inputs(user=("bought_1d", "bought_7d"), candidate=("sold_1d", "price", "context.display"))
+START = 1_500_000_000.0
+TEXT = RANKING.model.text_dim
+
+
+def items(first: int = 0, count: int = 200) -> list[Item]:
+    """Lines of the catalogue."""
+    when = datetime(2017, 1, 1, tzinfo=UTC)
+    return [
+        Item(item_id=f"i{i}", time=when, title=f"text {i}", category=f"c{i % 7}", brand=f"b{i % 5}")
+        for i in range(first, first + count)
+    ]
+
+
+def shown(number: int, partitions: int, listed: int = 8) -> Example:
+    """List ``number``: a function of the number alone; what sold before and an even item number make a purchase likelier."""
+    rng = np.random.default_rng(number)
+    user = f"u{rng.integers(0, 50)}"
+    chosen = rng.choice(200, listed, replace=False)
+    features = rng.exponential(size=(listed, 3)).astype(np.float32)
+    odds = 1.5 * features[:, 0] + (chosen % 2) - 3
+    bought = np.flatnonzero(rng.random(listed) < 1 / (1 + np.exp(-odds)))
+    impression = Impression(
+        request_id=f"r{number}", task="ranking", user_id=user, time=START + 10.0 * number, bundle="00000000-0001", inputs=INPUTS,
+        items=tuple(f"i{i}" for i in chosen), scores=np.full(listed, 0.2, np.float32).tobytes(),
+        user_features=rng.exponential(size=2).astype(np.float32).tobytes(), candidate_features=features.tobytes(),
+        history=keys(f"i{i}" for i in rng.integers(0, 200, 4)).tobytes(), history_weights=np.ones(4, np.float32).tobytes(),
+    )  # fmt: skip
+    partition = partition_for(user, partitions)
+    outcomes = tuple(Outcome(int(i), "purchase", partition, 10 * number + int(i), impression.time, 0.5) for i in bought)
+    return Example(kind="list", origin=Origin("impressions", partition, number), impression=impression, outcomes=outcomes)
+
+
+def late(example: Example, index: int, offset: int) -> Example:
+    """The late purchase of a listed item."""
+    impression, partition = example.impression, example.origin.partition
+    features = np.frombuffer(impression.candidate_features, np.float32).reshape(len(impression.items), -1)
+    alone = msgspec.structs.replace(
+        impression, items=(impression.items[index],), scores=impression.scores[4 * index : 4 * index + 4],
+        candidate_features=features[index].tobytes(),
+    )  # fmt: skip
+    outcome = Outcome(0, "purchase", partition, offset, impression.time, 9.0)
+    return Example(
+        kind="correction", origin=Origin("behaviour", partition, offset), impression=alone, outcomes=(outcome,),
+        corrects=example.origin, position=index,
+    )  # fmt: skip
+
+
+def stream(first: int, count: int, partitions: int) -> list[Example]:
+    """Lists with some late outcomes among them, and every tenth delivered twice."""
+    examples: list[Example] = []
+    for number in range(first, first + count):
+        examples.append(shown(number, partitions))
+        if number % 5 == 4:
+            examples.append(late(shown(number - 3, partitions), 1, 10 * number + 9))
+        if number % 10 == 9:
+            examples.append(shown(number - 1, partitions))
+    return examples
+
+
+async def send(settings: Settings, examples: Sequence[Example], pause: float = 0.0) -> None:
+    """Write examples where the joiner would, a pause after every twentieth."""
+    client = await started(producer(settings))
+    try:
+        for n, example in enumerate(examples):
+            value = msgspec.msgpack.encode(example)
+            await client.send(topics.examples("ranking"), value, partition=example.origin.partition)
+            if pause and n % 20 == 19:
+                await asyncio.sleep(pause)
+        await client.flush()
+    finally:
+        await client.stop()
+
+
+def learner() -> tuple[Learner, list[Catalogue]]:
+    """A learner that has seen a little history, and its catalogue."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(200, TEXT))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    catalogue = build(items(), {f"text {i}": vectors[i].astype(np.float16) for i in range(200)}, TEXT)
+    assortment = Assortment(TEXT)
+    assortment.add(catalogue)
+    made = Learner(RANKING, INPUTS, assortment, choose())
+    made.freeze(RANKING.model.frozen)
+    made.start_at(0.2)
+    batch, _ = Batcher(INPUTS, RANKING.labels, assortment).batch([shown(1_000_000 + n, 4) for n in range(200)], lambda _: True)
+    made.learn(batch, 0)
+    return made, [catalogue]
