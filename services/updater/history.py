@@ -17,7 +17,7 @@ from services.updater.batches import Batcher
 from services.updater.catalogue import Assortment, build
 from services.updater.device import choose
 from services.updater.learner import Learner
-from services.updater.past import Past, Shop
+from services.updater.past import Past
 from services.updater.pretraining import Pretraining
 from services.updater.settings import HistorySettings
 from services.updater.shop_files import ShopFiles
@@ -25,6 +25,7 @@ from services.updater.texts import TextCache
 from services.updater.the_journey import TheJourney
 from shared.bundles.signing import signing_key
 from shared.bundles.storage import Storage
+from shared.datasets.moments import Shop
 from shared.errors import FreshetError, StoreUnavailable
 from shared.features.assemble import Assembler
 from shared.features.counters import Counters

@@ -1,45 +1,21 @@
 """A shop's past as examples: each list with the features of its moment, by the fold and the assembly that the live services run."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Iterator
 
-import msgspec
 import numpy as np
 
-from shared.datasets.candidates import CandidateList
+from shared.datasets.candidates import NOTHING, CandidateList
+from shared.datasets.moments import Moment
 from shared.features.assemble import Assembler, Features
 from shared.features.counters import Counters
 from shared.features.events import columns
 from shared.keys import keys
-from shared.messages import Behaviour, Example, Impression, Inputs, Item, Origin, Outcome
+from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome
 
 BUNDLE = "history"
 """What an example of the past names as its bundle: nobody scored it."""
 TOGETHER = 64
 """Moments that are folded at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What one user did at one moment, and the lists that it answers."""
-
-    user_id: str
-    time: float
-    events: tuple[Behaviour, ...]
-    """Stamped with category, brand and price, as the collector does it."""
-    lists: tuple[CandidateList, ...] = ()
-
-
-class Shop(Protocol):
-    """Where a past comes from: a shop's own files, or the demo's data set."""
-
-    @property
-    def items(self) -> Mapping[str, Item]:
-        """The catalogue by id."""
-
-    def moments(self) -> Iterator[Moment]:
-        """The past in time order."""
 
 
 class Past:
@@ -129,10 +105,5 @@ class Past:
             history_weights=features.history_weights[span.start][dealt].tobytes(),
         )
         outcome = Outcome(index=ranked.bought, action=self.label, partition=0, offset=offset, time=moment.time, delay=0.0)
-        return Example(kind="list", origin=Origin(BUNDLE, 0, offset), impression=impression, outcomes=(outcome,))
-
-
-def stamped(event: Behaviour, items: Mapping[str, Item]) -> Behaviour:
-    """The event with its item's category and brand, as the collector would have stamped it."""
-    item = items.get(event.item_id)
-    return event if item is None else msgspec.structs.replace(event, category=item.category, brand=item.brand)
+        outcomes = () if ranked.bought == NOTHING else (outcome,)
+        return Example(kind="list", origin=Origin(BUNDLE, 0, offset), impression=impression, outcomes=outcomes)

@@ -1,18 +1,16 @@
 """A shop's own past from files: ``items`` and ``behaviour``, each as parquet or NDJSON with the fields of the messages."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 import pyarrow.parquet as pq
 
-from services.updater.past import Moment, stamped
-from shared.datasets.candidates import CandidateList, Pool, listed
+from shared.datasets.moments import Moment
+from shared.datasets.sampling import Sampled
 from shared.errors import BadSettings
 from shared.messages import Behaviour, Item
 
@@ -37,35 +35,7 @@ class ShopFiles:
 
     def moments(self) -> Iterator[Moment]:
         """What each user did at each moment, in time order, with the lists it makes."""
-        sales = [event for event in self._events if event.action == self._label]
-        numbers = {item_id: i for i, item_id in enumerate(dict.fromkeys(event.item_id for event in sales))}
-        names, pool = list(numbers), Pool(len(numbers))
-        times = np.array([event.time.timestamp() for event in sales], np.float64)
-        products = np.array([numbers[event.item_id] for event in sales], np.int64)
-        prices = np.array([np.nan if event.price is None else event.price for event in sales], np.float64)
-        rng = np.random.default_rng(self._seed)
-        for time, at_once in groupby(self._events, attrgetter("time")):
-            now = time.timestamp()
-            pool.advance(now, times, products, prices)
-            for user_id, events in _by_user(at_once).items():
-                bought = [numbers[event.item_id] for event in events if event.action == self._label]
-                lists = tuple(self._lists(pool, bought, names, now, rng))
-                yield Moment(user_id, now, tuple(stamped(event, self.items) for event in events), lists)
-
-    def _lists(
-        self, pool: Pool, bought: list[int], names: Sequence[str], now: float, rng: np.random.Generator
-    ) -> Iterator[CandidateList]:
-        for line, draw in pool.draw(bought, LIST, rng) if bought else ():
-            chosen, none = [names[product] for product in draw.products], [False] * LIST
-            if all(name in self.items for name in chosen):
-                yield listed(pool, line, draw, now, chosen, none, none)
-
-
-def _by_user(events: Iterator[Behaviour]) -> dict[str, list[Behaviour]]:
-    found: dict[str, list[Behaviour]] = {}
-    for event in events:
-        found.setdefault(event.user_id, []).append(event)
-    return found
+        return Sampled(self.items, self._events, self._label, LIST, self._seed).moments()
 
 
 def _read(folder: Path, name: str, kind: type[T]) -> list[T]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from services.updater.past import Moment, stamped
 from shared.datasets.complete_journey import FIRST, Journey
+from shared.datasets.moments import Moment, stamped
 from shared.messages import Item
 
 

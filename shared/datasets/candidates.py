@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAY = 86_400.0
+NOTHING = -1
+"""The index of a list of which nothing was bought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class CandidateList:
     line: int
     """Which of the basket's lines was bought."""
     bought: int
-    """Its index in ``candidates``. Never send it."""
+    """Its index in ``candidates``, or :data:`NOTHING`. Never send it."""
     candidates: tuple[Candidate, ...]
 
 

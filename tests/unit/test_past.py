@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from services.updater import past as module
-from services.updater.past import Moment, Past
+from services.updater.past import Past
 from shared.datasets.candidates import Candidate, CandidateList
+from shared.datasets.moments import Moment
 from shared.features.assemble import Assembler
 from shared.features.counters import Counters
 from shared.features.events import columns
