@@ -32,19 +32,19 @@ class Image:
 
 
 IMAGES = {
-    "collector": Image(("collector",)),
-    "features": Image(("features",)),
-    "joiner": Image(("joiner",)),
-    "ranking": Image(("ranking",)),
+    "collector": Image(("collector", "msk")),
+    "features": Image(("features", "msk")),
+    "joiner": Image(("joiner", "msk")),
+    "ranking": Image(("ranking", "msk")),
     "shopper": Image(("shopper",)),
     # The encoder is its weights and our own forward pass; nothing is compiled at run time; history imports the example shop.
     "updater": Image(
-        extras=("updater", "encoder", "shopper"),
+        extras=("updater", "encoder", "shopper", "msk"),
         also=("tokenizers",),
         without=("sentence-transformers", "transformers", "huggingface-hub", "triton", "setuptools"),
     ),
     # `feast apply` and the operators' commands; Feast requires mypy, and runs without.
-    "operator": Image(extras=("feast",), also=("onnxruntime", "psutil", "rich", "typer"), without=("mypy",)),
+    "operator": Image(extras=("feast", "msk"), also=("onnxruntime", "psutil", "rich", "typer"), without=("mypy",)),
 }
 
 
