@@ -99,23 +99,24 @@ ROUNDING, TELLING = 5e-5, 1e-3
 """Two ways to the same score differ by less than the one, two bundles' scores by more than the other."""
 
 
-def worst_difference(publisher: Publisher, answers: list[Answered], shown: dict[str, Impression]) -> tuple[float, float]:
-    """How far an answer is from what its bundle says, and how near the nearest one is to what the next bundle says.
+def mixture(publisher: Publisher, answers: list[Answered], shown: dict[str, Impression]) -> tuple[float, float]:
+    """How far an answer is from what its bundle says, at most; and the share of answers that the next bundle would have told apart.
 
-    The first must be :data:`ROUNDING`; the second must be :data:`TELLING`, or a mixture could not be seen.
+    The first must be below :data:`ROUNDING`. The second says how many answers could have shown a mixture.
     """
     by_version: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for answer in answers:
         by_version[answer.body["bundle"]].append(answer.body)
-    own, other = 0.0, np.inf
+    own, apart, asked = 0.0, 0, 0
     before = ""
     for scorer in every_version(publisher):
         version = scorer.manifest.version
         own = max([own, *(_difference(scorer, body, shown) for body in by_version[version])])
         if scorer.manifest.kind == "delta":  # a full bundle has the weights of the one before it
-            other = min([other, *(_difference(scorer, body, shown) for body in by_version[before])])
+            others = [_difference(scorer, body, shown) for body in by_version[before]]
+            apart, asked = apart + sum(other > TELLING for other in others), asked + len(others)
         before = version
-    return own, other
+    return own, apart / asked if asked else 0.0
 
 
 def _difference(scorer: Scorer, body: dict[str, Any], shown: dict[str, Impression]) -> float:

@@ -15,6 +15,7 @@ def main() -> int:
     import uvicorn
 
     from services.ranking.doors import FastPath
+    from services.ranking.one_write import Protocol
     from services.ranking.service import doors, service
     from services.ranking.settings import RankingSettings
     from shared.errors import FreshetError
@@ -25,6 +26,7 @@ def main() -> int:
         log("ranking", settings.log_level).info("listening", host=settings.host, port=settings.ranking_port)
         config = uvicorn.Config(
             FastPath(service.to_asgi(), doors),  # outermost: past BentoML's timer and tracing, which cost more than the model
+            http=Protocol,
             access_log=False,
             log_config=None,
             server_header=False,

@@ -15,7 +15,7 @@ from shared.messages import BundleAnnouncement, Impression
 from shared.settings import Settings
 
 RETRY_SECONDS = 1.0
-LINGER_MS = 20
+LINGER_MS = 50
 """Impressions gather for so long: nobody waits for them, and a request to Kafka for each would cost as much as the ranking."""
 
 _log = structlog.stdlib.get_logger(service="ranking")
