@@ -43,4 +43,5 @@ async def test_what_was_taken_is_written_before_the_end() -> None:
     transport.write(b"last")
     transport.close()
     await asyncio.sleep(0)
-    assert recorded.done == [b"last", "close"] and transport.is_closing()
+    assert recorded.done == [b"last", "close"]
+    assert transport.is_closing()
