@@ -59,7 +59,9 @@ async def main(settings: UpdaterSettings, logger: BoundLogger) -> None:
         )  # fmt: skip
         progress = beginning.checkpoint.progress
         replay = plans.plans.after(progress.window)
-        windows = KafkaWindows(settings, plans, readers[2], DeadLetters(send, "updater"), replay, progress.offsets, newcomers.take)
+        windows = KafkaWindows(
+            settings, plans, readers[2], DeadLetters(send, "updater"), replay, progress.offsets, newcomers.take, life.releases.saved
+        )
         await windows.start()
         exported.epoch.set(plans.epoch)
         logger.info("begins", epoch=plans.epoch, checkpoint=progress.version, replays=len(replay), serves=beginning.chain.version)

@@ -101,14 +101,15 @@ class KafkaWindows:
     Args:
         replay: plans to learn again, in order; they begin at ``offsets``.
         catalogues: takes the storage keys of new catalogue files that wait for a plan.
+        saved: tells the window of this life's newest checkpoint; plans up to it are forgotten.
     """
 
     def __init__(
         self, settings: UpdaterSettings, log: PlanLog, consumer: AIOKafkaConsumer, letters: DeadLetters, replay: list[WindowPlan],
-        offsets: dict[str, int], catalogues: Callable[[], tuple[str, ...]],
+        offsets: dict[str, int], catalogues: Callable[[], tuple[str, ...]], saved: Callable[[], int],
     ) -> None:  # fmt: skip
         self._topic, self._settings = examples(settings.task), settings
-        self._log, self._consumer, self._letters, self._catalogues = log, consumer, letters, catalogues
+        self._log, self._consumer, self._letters, self._catalogues, self._saved = log, consumer, letters, catalogues, saved
         self._replay = deque(replay)
         self._partitions = [TopicPartition(self._topic, partition) for partition in range(settings.partitions)]
         self._positions = {partition: offsets.get(str(partition), 0) for partition in range(settings.partitions)}
@@ -195,6 +196,7 @@ class KafkaWindows:
         failpoint("plan")
         plan = await self._log.write(ranges, catalogues)
         failpoint("planned")
+        self._log.plans.forget(self._saved())
         return Window(plan, [read.example for read in reads if read.example], self._log.plans.next_offset)
 
     async def _poll(self, seconds: float) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from structlog.stdlib import BoundLogger
 
@@ -35,16 +35,16 @@ class Student:
     position: Position
     fetch: Fetch
     bury: Bury = lambda example, error: None
+    joined: list[File] = field(default_factory=list)
+    """Catalogue files that the last window brought."""
 
     def admit(self, window: Window) -> tuple[list[Example], Batch]:
         """What of the window is learned: each origin once, as one batch; what cannot be learned is counted."""
         position = self.position
         position.offsets = advanced(position.offsets, window.plan)
         position.window, position.plans_offset = window.plan.window, window.plans_offset
-        for key in window.plan.catalogues:
-            file, catalogue = self.fetch(key)
-            self.batcher.assortment.add(catalogue)
-            position.catalogues.append(file)
+        self.joined = [self._join(key) for key in window.plan.catalogues]
+        position.catalogues += self.joined
         before = Admission(dict(position.admission.highest))
         new = position.admission.admit(window.examples)
         learned = [] if window.plan.without else new
@@ -52,6 +52,11 @@ class Student:
         self._count(window, new, learned, refused)
         unusable = {id(example) for example, _ in refused.examples}
         return [one for one in learned if id(one) not in unusable and not one.impression.degraded], batch
+
+    def _join(self, key: str) -> File:
+        file, catalogue = self.fetch(key)
+        self.batcher.assortment.add(catalogue)
+        return file
 
     def _count(self, window: Window, new: list[Example], learned: list[Example], refused: Refused) -> None:
         exported.skipped.labels("delivered_before").inc(len(window.examples) - len(new))
@@ -87,7 +92,7 @@ def learn(
         student.learner.learn(batch, window.plan.window)
         if learned:
             failpoint("learn")
-        releases.note(window.plan.window, learned, batch)
+        releases.note(window.plan.window, learned, batch, student.joined)
 
         # publish: what readers lack, and now and then all that a restart needs
         if not window.replayed:

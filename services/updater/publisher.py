@@ -49,6 +49,8 @@ class Publisher:
         announce: Announce, log: BoundLogger,
     ) -> None:  # fmt: skip
         self.chain, self.published = chain, published
+        self.saved = 0
+        """The window of this life's newest checkpoint that stands."""
         self._storage, self._composer, self._announce, self._log = storage, composer, announce, log
         self._checkpoints, self._retention = Checkpoints(storage), Retention(storage, keep_fulls, planned)
         self._thread = ThreadPoolExecutor(1, "publish")
@@ -80,6 +82,7 @@ class Publisher:
     def checkpoint(self, saved: Saved) -> None:
         """Save a checkpoint of a bundle that stands."""
         self._checkpoints.save(saved.progress, saved.state)
+        self.saved = saved.progress.window
 
     def drain(self, seconds: float) -> bool:
         """Wait for the bundle on its way; whether it arrived."""
@@ -109,7 +112,7 @@ class Publisher:
         self._log.info("published", bundle=manifest.version, kind=manifest.kind, parent=parent, windows=manifest.windows)
         if saved is not None:
             failpoint("checkpoint")
-            self._until_done(lambda: self._checkpoints.save(saved.progress, saved.state))
+            self._until_done(lambda: self.checkpoint(saved))
         self._retention.add(manifest)
         self._retention.step()
 

@@ -77,9 +77,9 @@ class Releases:
         self._checkpointed = 0
         self._measured_at = float("-inf")
 
-    def note(self, window: int, learned: list[Example], batch: Batch) -> None:
-        """A window has been learned."""
-        self._ledger.add(window, learned)
+    def note(self, window: int, learned: list[Example], batch: Batch, joined: list[File]) -> None:
+        """A window has been learned; ``joined`` are the catalogue files that it brought."""
+        self._ledger.add(window, learned, joined)
         self._last = batch if len(batch) else self._last
         self.resume(window)
 
@@ -120,6 +120,10 @@ class Releases:
             self._publisher.drain(seconds)
         elif position.window > self._checkpointed:
             self._publisher.checkpoint(self._saved(self._publisher.chain.version, position))
+
+    def saved(self) -> int:
+        """The window of this life's newest checkpoint; 0 before the first."""
+        return self._publisher.saved
 
     def close(self) -> None:
         """Give up what is still on its way: the next life makes it again."""
@@ -179,7 +183,7 @@ class Releases:
 
     def _quality_holds(self, now: float) -> bool:
         reason = self._gate.quality(self._prequential.recent()) if now == self._measured_at else self._refused
-        if reason.startswith("quality") and not self._refused:
+        if reason.startswith("quality") and not self._refused.startswith("quality"):
             self._refuse(reason)
             self._fall_back()
         elif self._refused.startswith("quality") and not reason:

@@ -29,9 +29,10 @@ class Ledger:
     corrections: dict[str, list[int]] = field(default_factory=dict)
     catalogues: list[File] = field(default_factory=list)
 
-    def add(self, window: int, learned: list[Example]) -> None:
-        """Note a window and the examples that were learned from it."""
+    def add(self, window: int, learned: list[Example], joined: list[File]) -> None:
+        """Note a window, the examples that were learned from it, and the catalogue files that joined with it."""
         self.first, self.last = self.first or window, window
+        self.catalogues += joined
         for example in learned:
             offsets = self.outcomes if example.kind == "list" else self.corrections
             for outcome in example.outcomes:

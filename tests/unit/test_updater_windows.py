@@ -1,11 +1,17 @@
 """Windows are cut on time and rows, plans of replaced updaters are void, and each origin is learned once."""
 
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
 import msgspec
 import pytest
 
 from services.updater.admission import Admission
+from services.updater.kafka_windows import KafkaWindows, PlanLog
 from services.updater.planner import Planner, Read, advanced
 from services.updater.plans import Plans, replanned
+from services.updater.settings import UpdaterSettings
 from shared.messages import Origin, WindowPlan
 from tests.learning import shown
 
@@ -104,6 +110,30 @@ def test_a_fold_may_begin_at_a_checkpoint() -> None:
     plans = Plans(window=7, epoch=3, next_offset=20)
     assert plans.fold(20, a_plan(8, 3))
     assert (plans.ends, plans.after(7)[0].window) == ({8: 21}, 8)
+
+
+class Kafka:
+    """A client of an empty topic that gives what is sent the next offset."""
+
+    def __init__(self) -> None:
+        self._offsets = count()
+
+    async def getmany(self, **_: Any) -> dict[Any, Any]:
+        return {}
+
+    async def send_and_wait(self, topic: str, value: bytes, **_: Any) -> SimpleNamespace:
+        return SimpleNamespace(offset=next(self._offsets))
+
+
+async def test_plans_that_a_checkpoint_holds_are_forgotten_and_the_later_ones_kept() -> None:
+    kafka, checkpoint = Kafka(), 0
+    log = PlanLog("ranking", kafka, kafka, Plans())
+    windows = KafkaWindows(UpdaterSettings(), log, kafka, kafka, [], {}, lambda: ("a file",), lambda: checkpoint)
+    for checkpoint in (0, 0, 1, 1, 4):  # noqa: B007 (the windows ask for it)
+        await windows.next()
+    assert numbered(log.plans) == [(5, 0)]
+    assert log.plans.ends == {4: 4, 5: 5}
+    assert (log.plans.window, log.plans.next_offset) == (5, 5)
 
 
 def test_a_second_delivery_is_not_learned_again() -> None:

@@ -1,0 +1,168 @@
+"""What goes into which bundle: new items bring their texts, and what the gate says of quality sends readers back."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from services.updater import recovery
+from services.updater.admission import Admission
+from services.updater.assembly import Beginning, Life, begin
+from services.updater.base import publish_base
+from services.updater.bundle import Chain, Release
+from services.updater.catalogue import build
+from services.updater.gate import Gate
+from services.updater.loop import learn
+from services.updater.prequential import Measured
+from services.updater.published import Published
+from services.updater.publisher import Saved
+from services.updater.releases import Position, Releases, Served
+from services.updater.schedule import Schedule
+from services.updater.settings import UpdaterSettings
+from services.updater.window import Window
+from shared.bundles.files import encode_catalogue
+from shared.bundles.manifest import Pointer
+from shared.bundles.objects import MemoryObjects
+from shared.bundles.reader import BundleReader
+from shared.bundles.storage import Storage
+from shared.keys import key
+from shared.messages import Item, WindowPlan
+from shared.tasks import GateSettings
+from tests import learning
+from tests.bundles import a_key
+
+LISTS = 10
+log = structlog.stdlib.get_logger()
+
+
+def a_life(storage: Storage) -> Life:
+    """One on a base that knows the catalogue; a full bundle at once, then deltas."""
+    learner = learning.learner()
+    learner.learn(learning.window(0), 0)
+    base = publish_base(storage, learner, [learning.catalogue()], a_key())
+    settings = UpdaterSettings(publish_s=0, dense_s=1e9, full_s=1e9)
+    beginning = Beginning(recovery.base(storage), Chain(base.version, base.version), 2, ())
+    return begin(settings, learning.task(), storage, a_key(), beginning, lambda _: None, log)
+
+
+def served(storage: Storage, life: Life, number: int, *catalogues: str) -> Pointer:
+    """Learn a window, with these catalogue files, and wait until it is served."""
+    first = number * LISTS
+    plan = WindowPlan(task="ranking", window=number, epoch=2, ranges={"0": (first, first + LISTS)}, catalogues=catalogues)
+    windows: list[Window | None] = [Window(plan, [learning.shown(offset) for offset in range(first, first + LISTS)])]
+    while True:
+        learn(windows, life.student, life.prequential, life.releases, log)
+        pointer = storage.pointer("latest")
+        assert pointer is not None
+        if storage.manifest(pointer.version).window == number:
+            return pointer
+        windows = [None]
+        time.sleep(0.01)
+
+
+def test_a_delta_brings_the_texts_of_the_items_that_joined_since_the_bundle_before() -> None:
+    storage, text = Storage(MemoryObjects(), "ranking"), np.eye(learning.TEXT, dtype=np.float16)[0]
+    life = a_life(storage)
+    served(storage, life, 1)
+    item = Item(item_id="new", time=datetime.now(UTC), title="a new text", category="c0", brand="b0")
+    file = storage.put_blob(encode_catalogue(build([item], {"a new text": text}, learning.TEXT)))
+    joined = served(storage, life, 2, file.key("ranking"))
+    later = served(storage, life, 3)
+    life.releases.close()
+    assert storage.manifest(joined.version).kind == "delta"
+    assert [name for name in storage.manifest(joined.version).files if name.startswith("catalogue")] == ["catalogue-1"]
+    for pointer in (joined, later):
+        scorer = BundleReader(storage, a_key().public_key()).load(pointer)
+        row = scorer.tables["item"].find_one(key("new"))
+        assert row > 0
+        assert (scorer.texts.vectors[scorer.sides.attributes[row, 2]] == text).all()
+
+
+@dataclass
+class Readers:
+    """Stands where the publisher does, and notes what readers are sent to."""
+
+    published: Published
+    chain: Chain = field(default_factory=lambda: Chain("base", "base"))
+    busy: bool = False
+    sent: list[str] = field(default_factory=list)
+
+    def publish(self, release: Release, saved: Saved | None = None) -> None:
+        self.sent.append(("everything " if release.anew else "") + str(release.window))
+        self.chain = self.chain.then(release)
+
+    def point(self, chain: Chain, epoch: int) -> None:
+        self.sent.append(f"back to {chain.version}")
+        self.chain = chain
+
+
+@dataclass
+class Quality:
+    """Says what the settled rows say: nothing, or that learning is worse than the frozen base."""
+
+    bad: bool = False
+    since: float = 0.0
+
+    def measure(self) -> dict[str, float]:
+        return {}
+
+    def recent(self) -> Measured | None:
+        labels = np.zeros(3_000)
+        scores = {"live": 0.9 if self.bad else 0.1, "frozen": 0.1, "served": 0.1}
+        rows = {name: np.full(3_000, score) for name, score in scores.items()}
+        return Measured(self.since, np.arange(3_000), labels, rows, labels > 0, {})
+
+
+class Gatekeeper(Gate):
+    """Whose canaries may be told to jump."""
+
+    jump = False
+
+    def canaries(self, served: NDArray[np.float32], now: NDArray[np.float32]) -> str:
+        return "canary" if self.jump else ""
+
+
+class Line:
+    """Releases of a learner, a full bundle each time."""
+
+    def __init__(self) -> None:
+        learner = learning.learner()
+        self.readers = Readers(Published.empty(learner.task.model.capacity, learner.task.model.dim))
+        self.quality, self.gate = Quality(), Gatekeeper(GateSettings(rows=2_000))
+        schedule = Schedule(publish_s=0, dense_s=0, full_s=0, full_deltas=1, checkpoint_s=1e9)
+        self._learner, self._window = learner, 0
+        self._releases = Releases(learner, self.readers, schedule, self.gate, self.quality, 2, Served(0, {}, ""), log)
+
+    def window(self) -> None:
+        """One more, ten seconds later."""
+        self._window += 1
+        batch = learning.window(20 * self._window)
+        self._learner.learn(batch, self._window)
+        self._releases.note(self._window, [], batch, [])
+        self._releases.offer(Position(self._window, 0, {}, Admission()), 10.0 * self._window)
+
+
+def test_bad_quality_sends_readers_back_to_before_the_rows_that_look_bad_and_good_quality_sends_everything() -> None:
+    line = Line()
+    line.window()
+    line.quality.since = time.time()
+    line.window()
+    line.quality.bad = True
+    line.window()
+    line.window()
+    line.quality.bad = False
+    line.window()
+    assert line.readers.sent == ["1", "2", "back to 00000001-0002", "everything 5"]
+
+
+def test_bad_quality_sends_readers_back_although_the_canaries_refused_before() -> None:
+    line = Line()
+    line.window()
+    line.gate.jump = True
+    line.window()
+    line.quality.bad = True
+    line.window()
+    assert line.readers.sent == ["1", "back to base"]
