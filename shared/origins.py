@@ -1,6 +1,6 @@
 """Recognising what was delivered before: records that name their origin, in the order of their origins."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from shared.messages import Origin
 
@@ -14,16 +14,24 @@ class Origins:
 
     def __init__(self, highest: Mapping[tuple[str, int], int] | None = None) -> None:
         self.highest: dict[tuple[str, int], int] = dict(highest or {})
-        """State to keep with what was made from the stream; given back to the constructor after a restart."""
+
+    def passed(self, origin: Origin) -> bool:
+        """Whether this record was seen before."""
+        return origin.offset <= self.highest.get((origin.topic, origin.partition), -1)
 
     def is_new(self, origin: Origin) -> bool:
         """Whether this record comes for the first time; notes that it came."""
-        source = origin.topic, origin.partition
-        if origin.offset <= self.highest.get(source, -1):
+        if self.passed(origin):
             return False
-        self.highest[source] = origin.offset
+        self.highest[origin.topic, origin.partition] = origin.offset
         return True
 
-    def __iter__(self) -> Iterator[Origin]:
-        """The highest origins, sorted."""
-        return iter(sorted(Origin(topic, partition, offset) for (topic, partition), offset in self.highest.items()))
+    def state(self) -> dict[str, int]:
+        """To keep with what was made from the stream: ``topic/partition`` → offset."""
+        return {f"{topic}/{partition}": offset for (topic, partition), offset in sorted(self.highest.items())}
+
+    @classmethod
+    def load(cls, state: Mapping[str, int]) -> "Origins":
+        """From what was kept, after a restart."""
+        split = {name: name.rsplit("/", 1) for name in state}
+        return cls({(topic, int(partition)): state[name] for name, (topic, partition) in split.items()})

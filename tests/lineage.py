@@ -8,7 +8,6 @@ from aiokafka import TopicPartition
 from safetensors.numpy import load, save
 
 from services.updater import recovery
-from services.updater.admission import Admission
 from services.updater.assembly import Catalogues, loaded
 from services.updater.batches import Batcher
 from services.updater.catalogue import Assortment
@@ -24,6 +23,7 @@ from shared.bundles.manifest import Manifest
 from shared.bundles.storage import Storage
 from shared.kafka import consumer, started
 from shared.messages import Example, WindowPlan
+from shared.origins import Origins
 from shared.settings import Settings
 from shared.tasks import RANKING
 from tests.examples import INPUTS, TEXT
@@ -57,7 +57,7 @@ def fresh_run(settings: Settings) -> Student:
     for file in base.progress.catalogues:
         assortment.add(decode_catalogue(storage.get_blob(file)))
     learned = loaded(RANKING, INPUTS, assortment, choose(), base)
-    student = Student(learned, Batcher(INPUTS, RANKING.labels, assortment), Position(0, 0, {}, Admission()), Catalogues(storage))
+    student = Student(learned, Batcher(INPUTS, RANKING.labels, assortment), Position(0, 0, {}, Origins()), Catalogues(storage))
     for plan in plans.lineage:
         spans = [records[int(p)][first:end] for p, (first, end) in sorted(plan.ranges.items(), key=lambda one: int(one[0]))]
         examples = [msgspec.msgpack.decode(record.value, type=Example) for span in spans for record in span]

@@ -7,7 +7,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.stdlib import BoundLogger
 
 from services.updater import recovery
-from services.updater.admission import Admission
 from services.updater.batches import Batcher
 from services.updater.bundle import Chain, Composer
 from services.updater.catalogue import Assortment
@@ -27,6 +26,7 @@ from shared.bundles.manifest import File
 from shared.bundles.storage import Storage
 from shared.errors import BundleRefused
 from shared.messages import Inputs
+from shared.origins import Origins
 from shared.tasks import Task
 
 
@@ -78,7 +78,7 @@ def begin(
     releases = Releases(learner, publisher, Schedule.of(settings), Gate(task.gate), prequential, beginning.epoch, served, log)
     releases.resume(progress.window)
     position = Position(
-        progress.window, progress.plans_offset, dict(progress.offsets), Admission.load(progress.origins), list(progress.catalogues)
+        progress.window, progress.plans_offset, dict(progress.offsets), Origins.load(progress.origins), list(progress.catalogues)
     )
     student = Student(learner, Batcher(inputs, task.labels, assortment), position, Catalogues(storage))
     return Life(student, prequential, releases)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from structlog.stdlib import BoundLogger
 
 from services.updater import exported
-from services.updater.admission import Admission
 from services.updater.batches import Batch, Batcher, Refused
 from services.updater.learner import Learner
 from services.updater.planner import advanced
@@ -19,6 +18,7 @@ from shared.bundles.manifest import File
 from shared.errors import BadRecord
 from shared.failpoints import failpoint
 from shared.messages import Example
+from shared.origins import Origins
 
 Fetch = Callable[[str], tuple[File, Catalogue]]
 """Reads a catalogue file by its storage key."""
@@ -45,10 +45,10 @@ class Student:
         position.window, position.plans_offset = window.plan.window, window.plans_offset
         self.joined = [self._join(key) for key in window.plan.catalogues]
         position.catalogues += self.joined
-        before = Admission(dict(position.admission.highest))
-        new = position.admission.admit(window.examples)
+        before = Origins(position.origins.highest)
+        new = [example for example in window.examples if position.origins.is_new(example.origin)]
         learned = [] if window.plan.without else new
-        batch, refused = self.batcher.batch(learned, before.learned)
+        batch, refused = self.batcher.batch(learned, before.passed)
         self._count(window, new, learned, refused)
         unusable = {id(example) for example, _ in refused.examples}
         return [one for one in learned if id(one) not in unusable and not one.impression.degraded], batch

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from structlog.stdlib import BoundLogger
 
 from services.updater import exported
-from services.updater.admission import Admission
 from services.updater.batches import Batch, first_rows
 from services.updater.bundle import Chain, Release
 from services.updater.checkpoints import Progress
@@ -25,6 +24,7 @@ from services.updater.window import Ledger
 from shared.bundles.manifest import File
 from shared.errors import BundleRefused
 from shared.messages import Example
+from shared.origins import Origins
 
 CANARIES = 256
 KEPT_FULLS = 5
@@ -39,7 +39,7 @@ class Position:
     window: int
     plans_offset: int
     offsets: dict[str, int]
-    admission: Admission
+    origins: Origins
     catalogues: list[File] = field(default_factory=list)
 
 
@@ -157,7 +157,7 @@ class Releases:
         self._checkpointed = position.window
         progress = Progress(
             version=version, window=position.window, epoch=self._epoch, plans_offset=position.plans_offset,
-            offsets=dict(position.offsets), origins=position.admission.state(), catalogues=tuple(position.catalogues),
+            offsets=dict(position.offsets), origins=position.origins.state(), catalogues=tuple(position.catalogues),
             weights_sha256=self._learner.weights_sha256(),
         )  # fmt: skip
         return Saved(progress, self._learner.state())

@@ -17,8 +17,7 @@ from services.joiner.settings import JoinerSettings
 from services.joiner.waiting import Kind, Waiting
 from shared.errors import BadSettings
 from shared.kafka import partition_for
-from shared.messages import Behaviour, Impression, Inputs, Origin
-from shared.origins import Origins
+from shared.messages import Behaviour, Impression, Inputs
 from shared.stream import Start
 
 
@@ -136,15 +135,3 @@ def test_a_start_is_kept_within_the_log() -> None:
 def test_settings_may_stand_in_for_the_tasks_times() -> None:
     joined = JoinerSettings(joiner_wait_s=0.5).joined()
     assert (joined.wait, joined.attribution) == (0.5, 1_800.0)
-
-
-def test_origins_are_new_once_in_order_and_after_a_restart() -> None:
-    origins = Origins()
-    assert [origins.is_new(Origin("t", p, o)) for p, o in ((0, 3), (1, 3), (0, 3), (0, 2), (0, 4))] == [
-        True,
-        True,
-        False,
-        False,
-        True,
-    ]
-    assert not Origins(origins.highest).is_new(Origin("t", 1, 3))

@@ -9,7 +9,6 @@ import structlog
 from numpy.typing import NDArray
 
 from services.updater import recovery
-from services.updater.admission import Admission
 from services.updater.assembly import Beginning, Life, begin
 from services.updater.base import publish_base
 from services.updater.bundle import Chain, Release
@@ -30,6 +29,7 @@ from shared.bundles.reader import BundleReader
 from shared.bundles.storage import Storage
 from shared.keys import key
 from shared.messages import Item, WindowPlan
+from shared.origins import Origins
 from shared.tasks import GateSettings
 from tests import learning
 from tests.bundles import a_key
@@ -142,7 +142,7 @@ class Line:
         batch = learning.window(20 * self._window)
         self._learner.learn(batch, self._window)
         self._releases.note(self._window, [], batch, [])
-        self._releases.offer(Position(self._window, 0, {}, Admission()), 10.0 * self._window)
+        self._releases.offer(Position(self._window, 0, {}, Origins()), 10.0 * self._window)
 
 
 def test_bad_quality_sends_readers_back_to_before_the_rows_that_look_bad_and_good_quality_sends_everything() -> None:

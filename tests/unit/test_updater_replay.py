@@ -1,6 +1,5 @@
 """A life that begins from a checkpoint and replays the plans has the weights of one that was never interrupted; and only so."""
 
-from services.updater.admission import Admission
 from services.updater.batches import Batcher
 from services.updater.learner import Learner
 from services.updater.loop import Student
@@ -9,6 +8,7 @@ from services.updater.window import Window
 from shared.bundles.files import Catalogue
 from shared.bundles.manifest import File
 from shared.messages import Example, WindowPlan
+from shared.origins import Origins
 from tests import learning
 
 LISTS = 12
@@ -21,7 +21,7 @@ def no_catalogue(key: str) -> tuple[File, Catalogue]:
 def a_student(model: Learner | None = None, position: Position | None = None) -> Student:
     model = model or learning.learner()
     batcher = Batcher(learning.INPUTS, ("purchase",), model.assortment)
-    return Student(model, batcher, position or Position(0, 0, {}, Admission()), no_catalogue)
+    return Student(model, batcher, position or Position(0, 0, {}, Origins()), no_catalogue)
 
 
 def examples() -> list[Example]:
@@ -56,7 +56,7 @@ def interrupted(after: int, *, forget_origins: bool = False) -> str:
     state, position = first.learner.state(), first.position
     model = learning.learner()
     model.load(state)
-    fence = Admission() if forget_origins else Admission.load(position.admission.state())
+    fence = Origins() if forget_origins else Origins.load(position.origins.state())
     second = a_student(model, Position(position.window, 0, dict(position.offsets), fence))
     return learned(second, windows()[after:])
 
@@ -79,4 +79,4 @@ def test_a_window_left_out_is_passed_over_and_not_learned_later() -> None:
     weights = learned(student, windows(without=2))
     assert weights != learned(a_student(), windows())
     assert student.position.offsets == {"0": len(examples())}
-    assert student.position.admission.learned(learning.shown(4 * LISTS - 1).origin)
+    assert student.position.origins.passed(learning.shown(4 * LISTS - 1).origin)

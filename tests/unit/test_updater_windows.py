@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.updater.admission import Admission
 from services.updater.kafka_windows import KafkaWindows, PlanLog
 from services.updater.planner import Planner, Read, advanced
 from services.updater.plans import Plans, replanned
 from services.updater.settings import UpdaterSettings
-from shared.messages import Origin, WindowPlan
+from shared.messages import WindowPlan
 from tests.learning import shown
 
 
@@ -134,19 +133,3 @@ async def test_plans_that_a_checkpoint_holds_are_forgotten_and_the_later_ones_ke
     assert numbered(log.plans) == [(5, 0)]
     assert log.plans.ends == {4: 4, 5: 5}
     assert (log.plans.window, log.plans.next_offset) == (5, 5)
-
-
-def test_a_second_delivery_is_not_learned_again() -> None:
-    admission = Admission()
-    first, second = shown(3), shown(4)
-    assert admission.admit([first, second, first]) == [first, second]
-    assert admission.admit([second]) == []
-    assert Admission.load(admission.state()).highest == admission.highest
-
-
-def test_the_fence_is_by_topic_and_partition() -> None:
-    admission = Admission()
-    admission.admit([shown(3)])
-    assert admission.learned(Origin("impressions", 0, 2))
-    assert not admission.learned(Origin("impressions", 1, 2))
-    assert not admission.learned(Origin("behaviour", 0, 2))
