@@ -1,9 +1,10 @@
 # make demo    the whole loop on a real shop's data, from a clean clone
 # make test    lint, types, import rules and every test
+# make bench-learning DATA=DIR    public data sets replayed through the learner, beside its rivals
 # make up | status | down    keep the stack running
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test lint faults bench
+.PHONY: help demo up down status test lint faults bench bench-learning
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -16,3 +17,6 @@ demo up down status: .venv/.installed
 
 test lint faults bench: .venv/.installed
 	@.venv/bin/python -m tests $@
+
+bench-learning: .venv/.installed
+	@.venv/bin/python -m tests.bench.learning $(if $(DATA),--data $(DATA))

@@ -1,0 +1,69 @@
+"""How often a user bought a product over all time: what a shop can send as context beside decayed counters, which forget."""
+
+from dataclasses import dataclass, field
+
+from shared.datasets.candidates import Candidate
+
+CONTEXT = ("repeat_times", "repeat_share", "repeat_since", "repeat_due")
+NEVER = 1_000.0
+"""Baskets since a product that was never bought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Candidate):
+    """A candidate with the user's own past of it, in baskets."""
+
+    repeat_times: float
+    """Baskets of the user that held it."""
+    repeat_share: float
+    """Their share of the user's baskets."""
+    repeat_since: float
+    """The user's baskets since the last that held it; :data:`NEVER` where none did."""
+    repeat_due: float
+    """Baskets since, over the mean gap between two that held it: 1 where it is due; 0 where it was bought less than twice."""
+
+
+@dataclass(slots=True)
+class _Product:
+    times: int
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class _User:
+    baskets: int = 0
+    products: dict[str, _Product] = field(default_factory=dict)
+
+
+class Repeats:
+    """Every user's baskets so far."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, _User] = {}
+
+    def products(self, user_id: str) -> dict[str, int]:
+        """How many of the user's baskets held each product."""
+        user = self._users.get(user_id)
+        return {} if user is None else {name: product.times for name, product in user.products.items()}
+
+    def add(self, user_id: str, items: frozenset[str]) -> None:
+        """Take in a basket."""
+        user = self._users.setdefault(user_id, _User())
+        for item in items:
+            product = user.products.setdefault(item, _Product(0, user.baskets, user.baskets))
+            product.times, product.last = product.times + 1, user.baskets
+        user.baskets += 1
+
+    def of(self, user_id: str, candidate: Candidate) -> Repeated:
+        """The candidate with what this user's baskets so far say of it."""
+        user = self._users.get(user_id) or _User()
+        product = user.products.get(candidate.item_id)
+        times = product.times if product else 0
+        since = float(user.baskets - product.last) if product else NEVER
+        gap = (product.last - product.first) / (times - 1) if product and times > 1 else 0.0
+        return Repeated(
+            item_id=candidate.item_id, price=candidate.price, display=candidate.display, mailer=candidate.mailer,
+            log_odds=candidate.log_odds, sold=candidate.sold, age=candidate.age, repeat_times=float(times),
+            repeat_share=times / max(user.baskets, 1), repeat_since=since, repeat_due=since / gap if gap else 0.0,
+        )  # fmt: skip

@@ -1,0 +1,90 @@
+"""Next basket: of all that a household could buy, what are the ten likeliest, and how much of its last basket is among them?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.updater.batches import Batch
+from shared.datasets.moments import Moment
+from shared.keys import keys
+from tests.bench.learning.columns import cut, load, save
+from tests.bench.learning.protocol import F8
+
+TOP = 10
+ABOUT = (
+    "The target is each household's last basket, of products in at least 17 baskets of the sample; asked are all that the "
+    "household bought before and the 500 products sold most in the 28 days before. Personal top frequency is baskets_before: it "
+    "ranks by the number of the household's baskets that held a product, then by sales."
+)
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Every household's question.
+
+    Args:
+        batch: a list of candidates each; nothing of it is learned.
+        target: (n,) whether the row's product is in the basket.
+        wanted: (m, 2) products of the basket that were bought before, and that are new, asked or not.
+        before: (n,) baskets of the household that held the product.
+    """
+
+    batch: Batch
+    target: NDArray[np.bool_]
+    wanted: NDArray[np.int64]
+    before: F8
+
+    def between(self, begin: float, end: float) -> Batch:
+        """The questions asked in [begin, end)."""
+        return cut(self.batch, np.flatnonzero((self.batch.time >= begin) & (self.batch.time < end)))
+
+    def measure(self, scores: F8) -> dict[str, float]:
+        """Recall@10: of the basket, of its products that were bought before, of its new ones; the mean over households."""
+        hits = np.zeros((len(self.wanted), 2))
+        for number in range(len(self.wanted)):
+            rows = np.flatnonzero(self.batch.list == number)
+            top = rows[np.argsort(-scores[rows], kind="stable")[:TOP]]
+            found = top[self.target[top]]
+            hits[number] = (self.before[found] > 0).sum(), (self.before[found] == 0).sum()
+        sizes = self.wanted
+        return {
+            "recall_at_10": float((hits.sum(1) / sizes.sum(1))[sizes.sum(1) > 0].mean()),
+            "repeat_recall_at_10": float((hits[:, 0] / np.maximum(sizes[:, 0], 1))[sizes[:, 0] > 0].mean()),
+            "explore_recall_at_10": float((hits[:, 1] / np.maximum(sizes[:, 1], 1))[sizes[:, 1] > 0].mean()),
+        }
+
+    def save(self, file: Path) -> None:
+        """Keep them."""
+        save(self.batch, file)
+        np.savez(file.with_suffix(".wanted.npz"), target=self.target, wanted=self.wanted, before=self.before)
+
+    @classmethod
+    def load(cls, file: Path) -> "Questions":
+        """What :meth:`save` kept."""
+        kept = np.load(file.with_suffix(".wanted.npz"))
+        return cls(load(file), kept["target"], kept["wanted"], kept["before"])
+
+
+def questions(
+    batch: Batch, asked: list[Moment], common: frozenset[str], before: Mapping[str, frozenset[str]], times: F8
+) -> Questions:
+    """The questions with what the baskets held.
+
+    Args:
+        batch: a list for each of the moments, in their order.
+        asked: the last moment of each household.
+        common: products that may be targets.
+        before: what each household bought before.
+        times: (n,) baskets that held each row's product.
+    """
+    target = np.zeros(len(batch), np.bool_)
+    wanted = np.zeros((len(asked), 2), np.int64)
+    for number, moment in enumerate(asked):
+        basket = frozenset(event.item_id for event in moment.events) & common
+        rows = np.flatnonzero(batch.list == number)
+        target[rows] = np.isin(batch.keys["item"][rows], keys(sorted(basket)))
+        wanted[number] = len(basket & before[moment.user_id]), len(basket - before[moment.user_id])
+    return Questions(batch, target, wanted, times)

@@ -1,0 +1,214 @@
+"""Who takes part: the project's learner, its frozen and retrained twins, and the rivals, each with the settings that it may try."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from services.updater.batches import Batch
+from services.updater.metrics import log_loss
+from tests.bench.learning.measures import Judge
+from tests.bench.learning.mishaps import Late, Lost
+from tests.bench.learning.ours import WHOLE, Freshet, Frozen, Retrained, Sight, column
+from tests.bench.learning.protocol import F8, I8, Known, Model, Stream, replay
+from tests.bench.learning.rivals import Boosted, River, Vowpal
+from tests.bench.learning.sets import DAY, HOUR, Prepared
+
+Setting = Mapping[str, Any]
+Make = Callable[[Prepared, Setting, int], Model]
+SLIGHT = 1e-4
+TUNED_ON = 0.3
+"""The newest share of history that settings are chosen on, by log loss; the rest of history comes before it."""
+LEARNING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "row_decay": 0.95})
+STANDING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "epochs": 3})
+TREES: tuple[Setting, ...] = (
+    {"learning_rate": 0.08, "num_leaves": 63, "rounds": 100},
+    {"learning_rate": 0.05, "num_leaves": 31, "rounds": 200},
+    {"learning_rate": 0.1, "num_leaves": 15, "rounds": 150},
+    {"learning_rate": 0.05, "num_leaves": 127, "rounds": 100},
+)
+WABBIT: tuple[Setting, ...] = (
+    {"arguments": ""},
+    {"arguments": "-q uw -q ic"},
+    {"arguments": "-q uw -q ic -l 0.1"},
+    {"arguments": "-q uw -q ic -q id -l 0.1"},
+)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One row of a table.
+
+    Args:
+        about: what it is, for the page.
+        make: it, of a set, a setting and a seed.
+        settings: what it may try on history; the first stands where there is but one.
+        like: whose chosen setting it takes, instead of trying.
+        window: seconds after which it learns; the set's own where ``None``.
+        draws: whether the seed matters.
+        group: the table on the page.
+    """
+
+    about: str
+    make: Make
+    settings: tuple[Setting, ...] = ({},)
+    like: str | None = None
+    window: float | None = None
+    draws: bool = True
+    group: str = "models"
+
+
+class Order:
+    """Scores by one number of the row: an order, no probability."""
+
+    def __init__(self, prepared: Prepared, name: str, sign: float, tie: str | None) -> None:
+        self.inputs, self.name, self.sign, self.tie = prepared.inputs, name, sign, tie
+
+    def begin(self, stream: Stream, lists: I8) -> None:
+        """Nothing."""
+
+    def predict(self, rows: Batch) -> F8:
+        """The number squeezed into (0, 1)."""
+        value = self.sign * np.nan_to_num(column(rows, self.inputs, self.name).astype(np.float64))
+        if self.tie is not None:
+            value += column(rows, self.inputs, self.tie) * SLIGHT
+        return 0.5 + np.arctan(value) / np.pi
+
+    def learn(self, known: Known) -> None:
+        """Nothing."""
+
+
+def order(name: str, sign: float = 1.0, tie: str | None = None) -> Make:
+    """Scores by one input, ties by another."""
+    return lambda prepared, setting, seed: Order(prepared, name, sign, tie)
+
+
+def ours(kind: type[Freshet], sight: Sight = WHOLE, **more: Any) -> Make:
+    """The project's learner of this kind; of a setting, ``epochs`` is the number of passes, ``without`` names id tables."""
+
+    def make(prepared: Prepared, setting: Setting, seed: int) -> Freshet:
+        parts = {name: value for name, value in setting.items() if name not in ("epochs", "without")}
+        task = prepared.of.task
+        capacity = task.model.capacity | dict.fromkeys(setting.get("without", ()), 1)  # its one row is the unknown's
+        task = msgspec.structs.replace(
+            task,
+            model=msgspec.structs.replace(task.model, capacity=capacity),
+            learning=msgspec.structs.replace(task.learning, seed=seed, **parts),
+        )
+        return kind(task, prepared.inputs, prepared.assortment, sight, setting.get("epochs", 2), **more)
+
+    return make
+
+
+def vowpal(prepared: Prepared, setting: Setting, seed: int) -> Model:
+    """Vowpal Wabbit with these arguments."""
+    return Vowpal(prepared.seen, setting["arguments"])
+
+
+def boosted(period: float) -> Make:
+    """LightGBM, trained anew once in so many seconds."""
+
+    def make(prepared: Prepared, setting: Setting, seed: int) -> Model:
+        settings = {name: value for name, value in setting.items() if name != "rounds"}
+        return Boosted(prepared.seen, settings | {"feature_fraction": 0.8}, setting["rounds"], period, seed)
+
+    return make
+
+
+def river_regression(prepared: Prepared, setting: Setting, seed: int) -> Model:
+    """River's logistic regression with AdaGrad."""
+    from river import linear_model, optim
+
+    return River(prepared.seen, lambda: linear_model.LogisticRegression(optimizer=optim.AdaGrad(setting["rate"])), "uicwd")
+
+
+def river_machine(prepared: Prepared, setting: Setting, seed: int) -> Model:
+    """River's factorisation machine on ids."""
+    from river import facto, optim
+
+    rate = setting["rate"]
+    make = lambda: facto.FMClassifier(  # noqa: E731
+        n_factors=8, weight_optimizer=optim.AdaGrad(rate), latent_optimizer=optim.AdaGrad(rate / 2), seed=seed
+    )
+    return River(prepared.seen, make, "uic")
+
+
+def mishap(kind: type[Lost] | type[Late], amount: float) -> Make:
+    """The project's learner, some of whose windows are lost, or come late."""
+    return lambda prepared, setting, seed: kind(ours(Freshet)(prepared, setting, seed), amount)
+
+
+NO_COUNTERS, IDS = Sight(counters=False), Sight(text=False, counters=False)
+AGES = {"1 min": 60.0, "10 min": 600.0, "1 h": HOUR, "6 h": 6 * HOUR, "1 d": DAY, "7 d": 7 * DAY}
+CONTESTANTS: dict[str, Contestant] = {
+    "freshet": Contestant("the project's learner, all inputs", ours(Freshet), LEARNING),
+    "freshet_no_counters": Contestant("the same without counters", ours(Freshet, NO_COUNTERS), like="freshet"),
+    "freshet_ids": Contestant("the same without counters and text", ours(Freshet, IDS), like="freshet"),
+    "frozen": Contestant("base model, no counters, never learns on", ours(Frozen, NO_COUNTERS), STANDING),
+    "frozen_counters": Contestant("base model, counters stay fresh, never learns on", ours(Frozen), STANDING),
+    "retrained_weekly": Contestant(
+        "the same model trained anew on everything each week", ours(Retrained, period=7 * DAY), like="frozen_counters"
+    ),
+    "retrained_daily": Contestant(
+        "the same model trained anew on everything each day", ours(Retrained, period=DAY), like="frozen_counters"
+    ),
+    "retrained_6h": Contestant(
+        "the same model trained anew on everything each 6 h", ours(Retrained, period=6 * HOUR), like="frozen_counters"
+    ),
+    "vowpal_wabbit": Contestant("Vowpal Wabbit, ids, title words and counters in bins", vowpal, WABBIT, draws=False),
+    "river_lr": Contestant(
+        "River, logistic regression, the same tokens", river_regression, ({"rate": 0.1}, {"rate": 0.03}), draws=False
+    ),
+    "river_fm": Contestant("River, factorisation machine on ids", river_machine, ({"rate": 0.1}, {"rate": 0.03})),
+    "shown_order": Contestant(
+        "the order in which the list was shown", order("context.position", -1.0), draws=False, group="orders"
+    ),
+    "sales": Contestant("sales of the last week, decayed", order("item.purchases_7d"), draws=False, group="orders"),
+    "views": Contestant("views of the last day, decayed", order("item.views_1d"), draws=False, group="orders"),
+    "bought_before": Contestant("how often the user bought it, decayed", order("pair.bought"), draws=False, group="orders"),
+    "baskets_before": Contestant(
+        "baskets of the user that held it, then sales",
+        order("context.repeat_times", tie="item.purchases_7d"),
+        draws=False,
+        group="orders",
+    ),
+    "seen_before": Contestant("how much the user dealt with it, decayed", order("pair.weight"), draws=False, group="orders"),
+    "lightgbm_static": Contestant("LightGBM, trained once", boosted(np.inf), TREES),
+    "lightgbm_weekly": Contestant("LightGBM, trained anew each week", boosted(7 * DAY), like="lightgbm_static"),
+    "lightgbm_daily": Contestant("LightGBM, trained anew each day", boosted(DAY), like="lightgbm_static"),
+    "lightgbm_6h": Contestant("LightGBM, trained anew each 6 h", boosted(6 * HOUR), like="lightgbm_static"),
+    **{
+        f"age_{name.replace(' ', '')}": Contestant(
+            f"the served snapshot is up to {name} old", ours(Freshet), like="freshet", window=seconds, group="ages"
+        )
+        for name, seconds in AGES.items()
+    },
+    **{
+        f"lost_{share:.0%}": Contestant(
+            f"{share:.0%} of the windows are lost", mishap(Lost, share), like="freshet", group="mishaps"
+        )
+        for share in (0.01, 0.1, 0.5)
+    },
+    **{
+        f"late_{windows}": Contestant(
+            f"every window is learned {windows} windows late", mishap(Late, windows), like="freshet", group="mishaps"
+        )
+        for windows in (1, 5)
+    },
+}
+
+
+def tune(prepared: Prepared, contestant: Contestant, seed: int) -> Setting:
+    """The setting with the lowest log loss on the newest part of history."""
+    if len(contestant.settings) == 1:
+        return contestant.settings[0]
+    start = prepared.stream.start
+    history = prepared.stream.part(int(start * (1 - TUNED_ON)), start)
+    judge, window = Judge.of(history), contestant.window or prepared.of.window
+    losses = [
+        log_loss(judge.labels, replay(history, contestant.make(prepared, setting, seed), window)[0])
+        for setting in contestant.settings
+    ]
+    return contestant.settings[int(np.argmin(losses))]

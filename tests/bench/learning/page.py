@@ -1,0 +1,183 @@
+"""``LEARNING.md``, written from the JSON: one table a set, losing rows included, and the sentences that the figures support."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.bench.learning.contestants import LEARNING, STANDING, TREES, TUNED_ON, WABBIT
+from tests.bench.learning.measures import COLD, NEW
+from tests.bench.learning.plot import gains
+from tests.bench.learning.results import Results
+
+Figures = Mapping[str, Any]
+HEAD = """# How good incremental learning is, on public data
+
+Written by `make bench-learning DATA=DIR` (`python -m tests.bench.learning --data DIR`), with `learning.json` beside it; no figure
+is typed in. The sets are replayed through the updater's own learner: a window is predicted, whole lists at once, and then learned.
+Features are made by the project's own fold and assembly at the moment of each list. Labels come late (log-normal): the project's
+learner takes those that came after their window as corrections, a rival learns a list once its label is settled. History, the first
+part, is learned by every model; settings are chosen on its newest {tuned:.0%} by log loss, {budget} at most for each. Where a set
+has no impressions the negatives are sampled, from what was known before each list alone, and every model is told the sampling's
+log-odds: such figures compare models, nothing else.
+
+Δ is freshet less the row, with its paired 95% interval (whole moments are resampled): a positive Δ AUC and a negative Δ log loss
+mean that freshet is better. CPU-seconds are one thread's, of learning in the live part, retraining included. ± is the spread over
+seeds. Cold items were shown fewer than {cold} times before, new users came at fewer than {new} moments before.
+"""
+PLOT = """## The gain against the age of the served snapshot
+![AUC above the frozen base with fresh counters, by age](LEARNING.svg)
+"""
+LEFT_OUT = """
+## What is not here
+MovieLens-100K: no package of the index ships it with its times, so that it was not played.
+"""
+
+
+def write(results: Results, file: Path) -> None:
+    """Write the page."""
+    budget = max(map(len, (LEARNING, STANDING, TREES, WABBIT)))
+    parts = [HEAD.format(tuned=TUNED_ON, budget=budget, cold=COLD, new=NEW)]
+    parts += [section(name, figures) for name, figures in results.sets.items()]
+    if any(gains(figures) for figures in results.sets.values()):
+        parts.append(PLOT)
+    file.write_text("\n".join([*parts, LEFT_OUT]))
+
+
+def section(name: str, figures: Figures) -> str:
+    """One set's part of the page."""
+    about = figures["about"]
+    lines = [
+        f"## {name}",
+        about["text"],
+        "",
+        f"{about['lists']:,} lists, {about['rows']:,} rows; history is {about['history_lists']:,} lists; {about['live_rows']:,} "
+        f"live rows, {about['positives']:,.0f} of them positive; a window is {_span(about['window_s'])}; labels come after "
+        f"{_span(about['delay_median_s'])} (median) and {_span(about['delay_p90_s'])} (p90).",
+        "",
+        *table(figures),
+        "",
+        *(f"- {sentence}" for sentence in sentences(figures)),
+    ]
+    for group, title in (("ages", "Age of the served snapshot"), ("mishaps", "Windows that are lost or late")):
+        if rows := list(_small(figures, group)):
+            lines += ["", f"**{title}**", "", "| | AUC | log loss | ECE |", "|---|---|---|---|", *rows]
+    if (baskets := figures.get("next_basket")) is not None:
+        lines += ["", *_baskets(baskets)]
+    return "\n".join(lines) + "\n"
+
+
+def table(figures: Figures) -> Iterator[str]:
+    """The models, best log loss first; what gives an order and no probability comes last."""
+    models = {
+        name: found for name, found in figures.items() if isinstance(found, dict) and found.get("group") in ("models", "orders")
+    }
+    yield "| model | AUC | log loss | ECE | group AUC | MRR | nDCG | cold items | new users | Δ AUC | Δ log loss | CPU-s | seeds |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    for name, found in sorted(models.items(), key=lambda one: (one[1]["group"] == "orders", one[1]["logloss"])):
+        order = found["group"] == "orders"
+        cells = [
+            f"**{name}**" if name == "freshet" else name,
+            _number(found, "auc", 4) + _spread(found, "auc"),
+            "–" if order else _number(found, "logloss", 4) + _spread(found, "logloss"),
+            "–" if order else _number(found, "ece", 4),
+            *(_number(found, metric, 4) for metric in ("group_auc", "mrr", "ndcg", "item_cold.auc", "user_new.auc")),
+            _interval(found, "auc"),
+            "–" if order else _interval(found, "logloss"),
+            f"{_cost(found):,.1f}",
+            str(found["seeds"]),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def sentences(figures: Figures) -> Iterator[str]:
+    """What the table says."""
+    base = figures.get("freshet")
+    if base is None:
+        return
+    yield from _against(figures, "frozen", "the frozen base without counters")
+    yield from _against(figures, "frozen_counters", "the frozen base with fresh counters, tuned to stand still")
+    rivals = {
+        name: found
+        for name, found in figures.items()
+        if isinstance(found, dict) and found.get("group") == "models" and not name.startswith(("freshet", "frozen"))
+    }
+    outside = {name: found for name, found in rivals.items() if not name.startswith("retrained")}
+    if outside:
+        best = min(outside, key=lambda name: outside[name]["logloss"])
+        yield from _against(figures, best, f"the best rival by log loss ({best})")
+    for name in rivals:
+        if name.startswith("retrained"):
+            yield from _against(figures, name, f"the full retrain ({name})")
+            spent, whole = _cost(base), _cost(rivals[name])
+            yield f"Learning on cost {spent:,.1f} CPU-seconds, {name} {whole:,.1f}: 1/{whole / spent:,.0f} of it."
+    cold = [figures.get(name, {}).get("item_cold.auc") for name in ("freshet_no_counters", "freshet_ids")]
+    if all(cold):
+        yield f"Cold items, without counters: AUC {cold[0]:.4f} with text, {cold[1]:.4f} with ids alone: {cold[0] - cold[1]:+.4f}."
+    frozen = figures.get("frozen_counters")
+    if frozen:
+        yield f"Calibration error: {base['ece']:.4f}, of the frozen base with counters {frozen['ece']:.4f}."
+    if order := figures.get("shown_order"):
+        yield f"MRR within lists: {base['mrr']:.4f}; the order as shown {order['mrr']:.4f}."
+
+
+def _against(figures: Figures, name: str, title: str) -> Iterator[str]:
+    if (found := figures.get(name)) is None or "freshet_less_this" not in found:
+        return
+    area, loss = found["freshet_less_this"]["auc"], found["freshet_less_this"]["logloss"]
+    yield (
+        f"Against {title}: AUC {area[0]:+.4f} (95%: {area[1]:+.4f} to {area[2]:+.4f}), log loss {loss[0]:+.4f} "
+        f"({loss[1]:+.4f} to {loss[2]:+.4f}): {_verdict(loss)}."
+    )
+
+
+def _verdict(loss: list[float]) -> str:
+    if loss[2] < 0:
+        return "freshet is better"
+    return "freshet is worse" if loss[1] > 0 else "no difference that the data can tell"
+
+
+def _small(figures: Figures, group: str) -> Iterator[str]:
+    found = {name: one for name, one in figures.items() if isinstance(one, dict) and one.get("group") == group}
+    if found and "freshet" in figures:
+        yield _line("the set's own window, nothing lost", figures["freshet"])
+    for one in found.values():
+        yield _line(one["about"], one)
+    if found and "frozen_counters" in figures:
+        yield _line("never: the frozen base with fresh counters", figures["frozen_counters"])
+
+
+def _line(title: str, found: Figures) -> str:
+    return f"| {title} | {found['auc']:.4f} | {found['logloss']:.4f} | {found['ece']:.4f} |"
+
+
+def _baskets(found: Figures) -> Iterator[str]:
+    yield f"**Next basket.** {found['about']}"
+    yield ""
+    yield "| | recall@10 | of products bought before | of new ones (explore) |"
+    yield "|---|---|---|---|"
+    for name, one in found["models"].items():
+        yield f"| {name} | {one['recall_at_10']:.4f} | {one['repeat_recall_at_10']:.4f} | {one['explore_recall_at_10']:.4f} |"
+
+
+def _cost(found: Figures) -> float:
+    return float(found["cpu_s"].get("learn", 0.0))
+
+
+def _number(found: Figures, name: str, digits: int) -> str:
+    return f"{found[name]:.{digits}f}" if name in found else "–"
+
+
+def _spread(found: Figures, name: str) -> str:
+    return f" ± {found['sd'][name]:.4f}" if found["seeds"] > 1 and name in found.get("sd", {}) else ""
+
+
+def _interval(found: Figures, name: str) -> str:
+    if "freshet_less_this" not in found:
+        return "–"
+    value, low, high = found["freshet_less_this"][name]
+    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def _span(seconds: float) -> str:
+    units: tuple[tuple[str, float], ...] = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0))
+    return next(f"{seconds / size:g} {unit}" for unit, size in units if seconds >= size)

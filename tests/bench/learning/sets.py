@@ -1,0 +1,233 @@
+"""The public sets: how each is read, what is learned of it, and how it is played."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from services.updater.batches import Batcher
+from services.updater.catalogue import Assortment, build
+from services.updater.past import Past
+from services.updater.texts import TextCache
+from shared.datasets import clickstreams, online_retail, open_bandit, repeats, trivago
+from shared.datasets.complete_journey import Journey
+from shared.datasets.moments import Shop
+from shared.datasets.open_bandit import OpenBandit
+from shared.datasets.trivago import Trivago
+from shared.features.assemble import Assembler
+from shared.features.counters import Counters
+from shared.keys import key
+from shared.messages import Example, Inputs, Item
+from shared.tasks import LearningSettings, ModelSettings, Task
+from tests.bench.learning import columns
+from tests.bench.learning.baskets import Questions, questions
+from tests.bench.learning.journey import RepeatingJourney
+from tests.bench.learning.ours import column
+from tests.bench.learning.protocol import Delays, Stream
+from tests.bench.learning.rivals import Seen, words
+from tests.features import plans
+
+DAY, HOUR = 86_400.0, 3_600.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where sets are read from.
+
+    Args:
+        data: the folder that the user has put them into.
+        cache: a folder of our own.
+    """
+
+    data: Path
+    cache: Path
+
+
+@dataclass(frozen=True)
+class PublicSet:
+    """One public set.
+
+    Args:
+        name: of its metrics.
+        about: one sentence for the page: what a list is, and where negatives come from.
+        read: the shop, from its source, with so much of it and a seed.
+        share: how much of the set is played by default.
+        task: what is learned, and how.
+        window: seconds after which the model learns.
+        delays: of the labels.
+        models: who plays, see ``contestants.py``.
+        warm: share of the lists that is history.
+    """
+
+    name: str
+    about: str
+    read: Callable[["Source", float, int], Shop]
+    share: float
+    task: Task
+    window: float
+    delays: Delays
+    models: tuple[str, ...]
+    warm: float = 0.3
+
+
+def _task(label: str, context: tuple[str, ...] = (), hidden: tuple[int, ...] = (128, 64), **learning: object) -> Task:
+    return Task(
+        name="ranking", feature_service="ranking", labels=(label,), context=context, model=ModelSettings(hidden=hidden),
+        learning=LearningSettings(**learning),  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+HOUSEHOLDS = 2_469
+LONGEST = 50
+"""Items in a list that is learned; a longer one is a question."""
+AGES = ("age_1min", "age_10min", "age_1h", "age_6h", "age_1d", "age_7d")
+MISHAPS = ("lost_1%", "lost_10%", "lost_50%", "late_1", "late_5")
+ALWAYS = ("freshet", "freshet_no_counters", "freshet_ids", "frozen", "frozen_counters", "vowpal_wabbit", "river_lr", "river_fm")
+
+SETS = {
+    one.name: one
+    for one in (
+        PublicSet(
+            name="online_retail",
+            about=(
+                "UCI Online Retail. A list is a line of a customer's invoice among four other products, sampled ∝ √sales from what "
+                "the shop sold in the 28 days before; the lists of an invoice are predicted together."
+            ),
+            read=lambda source, share, seed: online_retail.load(source.data / "online_retail", share, seed),
+            share=0.25,
+            task=_task("purchase"),
+            window=DAY,
+            delays=Delays(median=600.0, p90=7_200.0, attribution=DAY),
+            models=(*ALWAYS, "lightgbm_static", "lightgbm_weekly", "retrained_weekly", *AGES, *MISHAPS),
+        ),
+        PublicSet(
+            name="trivago",
+            about=(
+                "trivago, RecSys Challenge 2019 (a sample of two days). A list is the hotels of a click-out as they were shown; "
+                "exactly one was clicked. No text. The session's earlier views and lists come with each hotel as context."
+            ),
+            read=lambda source, share, seed: Trivago(source.data / "trivago"),
+            share=1.0,
+            task=_task("click", trivago.CONTEXT, (64, 32), batch=64),
+            window=600.0,
+            delays=Delays(median=30.0, p90=300.0, attribution=1_800.0),
+            models=(*ALWAYS, "shown_order", "lightgbm_static", "lightgbm_6h", "retrained_6h", *AGES, *MISHAPS),
+        ),
+        PublicSet(
+            name="complete_journey",
+            about=(
+                "The Complete Journey. A list is a line of a household's basket among nine other products, sampled ∝ √sales from "
+                "what these households bought in the 28 days before; the lists of a basket are predicted together."
+            ),
+            read=lambda source, share, seed: RepeatingJourney(Journey.load(round(share * HOUSEHOLDS), seed, cache=source.cache)),
+            share=0.06,
+            task=_task("purchase", ("display", "mailer", *repeats.CONTEXT)),
+            window=DAY,
+            delays=Delays(median=600.0, p90=7_200.0, attribution=DAY),
+            models=(
+                *ALWAYS,
+                "sales",
+                "bought_before",
+                "baskets_before",
+                "lightgbm_static",
+                "lightgbm_weekly",
+                "retrained_weekly",
+                *MISHAPS,
+            ),
+        ),
+        PublicSet(
+            name="open_bandit",
+            about="Open Bandit, the uniformly random policy's log. A list is one shown item, clicked or not; no text.",
+            read=lambda source, share, seed: OpenBandit(source.data / "open_bandit", "random"),
+            share=1.0,
+            task=_task("click", open_bandit.CONTEXT, (64, 32), batch=64),
+            window=HOUR,
+            delays=Delays(median=30.0, p90=300.0, attribution=1_800.0),
+            models=(*ALWAYS, "lightgbm_static", "lightgbm_daily", "retrained_daily"),
+        ),
+        PublicSet(
+            name="rees46",
+            about=(
+                "REES46, three hours of a multi-category shop. A list is an item that was looked at among nine others, sampled "
+                "∝ √views from what was looked at before; no text."
+            ),
+            read=lambda source, share, seed: clickstreams.rees46(source.data / "rees46_oct2019", seed),
+            share=1.0,
+            task=_task("view", (), (64, 32), batch=64),
+            window=60.0,
+            delays=Delays(median=5.0, p90=60.0, attribution=1_800.0),
+            models=(*ALWAYS, "views", "seen_before", "lightgbm_static"),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A set ready to be played."""
+
+    of: PublicSet
+    stream: Stream
+    seen: Seen
+    questions: Questions | None = None
+
+    @property
+    def assortment(self) -> Assortment:
+        """Its items."""
+        return self.seen.assortment
+
+    @property
+    def inputs(self) -> Inputs:
+        """Its dense inputs."""
+        return self.seen.inputs
+
+
+def prepare(chosen: PublicSet, source: Source, share: float, seed: int = 7) -> Prepared:
+    """Read a set, fold it and make its rows; kept in the cache, as it takes minutes.
+
+    Raises:
+        BadSettings: the set is not in the folder.
+    """
+    assembler = Assembler(plans(), chosen.task.context)
+    shop = chosen.read(source, share, seed)
+    items = list(shop.items.values())
+    assortment = Assortment(chosen.task.model.text_dim)
+    vectors = TextCache(source.cache / "texts").ensure(item.title for item in items)
+    assortment.add(build(items, vectors, chosen.task.model.text_dim))
+    kept = source.cache / f"{chosen.name}-{share}-{seed}.npz"
+    if not kept.exists():
+        _make(chosen, shop, assembler, assortment, kept)
+    stream = Stream.of(columns.load(kept), chosen.delays, chosen.warm)
+    questions = Questions.load(_beside(kept)) if _beside(kept).exists() else None
+    return Prepared(chosen, stream, Seen(assembler.inputs, assortment, _words(items)), questions)
+
+
+def _make(chosen: PublicSet, shop: Shop, assembler: Assembler, assortment: Assortment, file: Path) -> None:
+    """The rows of a set, and its questions where it has some."""
+    past = Past(Counters(plans()), assembler, assembler.inputs, shop.items.values(), chosen.task.name, chosen.task.labels[0])
+    batcher = Batcher(assembler.inputs, chosen.task.labels, assortment)
+    asked: list[Example] = []
+    batch = columns.whole(batcher, _learned(past.examples(shop.moments()), asked))
+    if isinstance(shop, RepeatingJourney):
+        rows = columns.whole(batcher, asked)
+        times = column(rows, assembler.inputs, "context.repeat_times").astype(np.float64)
+        questions(rows, shop.asked, shop.common, shop.before, times).save(_beside(file))
+    columns.save(batch, file)
+
+
+def _learned(examples: Iterable[Example], asked: list[Example]) -> Iterator[Example]:
+    """The examples without those that are only asked, which are put aside."""
+    for example in examples:
+        if len(example.impression.items) > LONGEST:
+            asked.append(example)
+        else:
+            yield example
+
+
+def _beside(file: Path) -> Path:
+    return file.with_suffix(".asked.npz")
+
+
+def _words(items: Iterable[Item]) -> dict[int, tuple[str, ...]]:
+    return {key(item.item_id): words(item.title) for item in items if item.title}
