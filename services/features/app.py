@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.features import metrics
@@ -19,8 +18,9 @@ from services.features.items import Items
 from services.features.markers import Markers, Place
 from services.features.settings import FeaturesSettings
 from services.features.users import Users
+from shared import valkey
 from shared.dead_letters import DeadLetters
-from shared.errors import BadSettings, StoreUnavailable
+from shared.errors import BadSettings
 from shared.features.plans import Plans
 from shared.features.writer import RowWriter
 from shared.kafka import check_topics, producer, started
@@ -175,9 +175,9 @@ async def build(settings: FeaturesSettings) -> FeaturesApp:
         BadSettings: nothing was applied yet, or a topic differs from the table.
     """
     await check_topics(settings, [*TOPICS, DeadLetter.topic])
-    client = Redis.from_url(settings.redis)
+    client = valkey.connect_async(settings)
     try:
         plans = await Plans.load(client, settings.project)
     except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"Valkey at {settings.redis} does not answer: {error}") from error
+        raise valkey.away(settings, error) from error
     return FeaturesApp(settings, plans, client, await started(producer(settings)))

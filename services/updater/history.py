@@ -8,8 +8,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import RedisError
 from structlog.stdlib import BoundLogger
 
 from services.updater.base import publish_base
@@ -23,10 +22,11 @@ from services.updater.settings import HistorySettings
 from services.updater.shop_files import ShopFiles
 from services.updater.texts import TextCache
 from services.updater.the_journey import TheJourney
+from shared import valkey
 from shared.bundles.signing import signing_key
 from shared.bundles.storage import Storage
 from shared.datasets.moments import Shop
-from shared.errors import FreshetError, StoreUnavailable
+from shared.errors import FreshetError
 from shared.features.assemble import Assembler
 from shared.features.counters import Counters
 from shared.features.plans import Plans
@@ -72,18 +72,18 @@ def journey(settings: HistorySettings) -> TheJourney:
 
 
 async def _plans(settings: HistorySettings) -> Plans:
-    client = AsyncRedis.from_url(settings.redis)
+    client = valkey.connect_async(settings)
     try:
         return await Plans.load(client, settings.project)
-    except OSError as error:
-        raise StoreUnavailable(f"Valkey at {settings.redis} does not answer: {error}") from error
+    except (RedisError, OSError) as error:
+        raise valkey.away(settings, error) from error
     finally:
         await client.aclose()
 
 
 def write_counters(settings: HistorySettings, counters: Counters) -> int:
     """Every user's and item's row, for the live service to go on from; how many."""
-    with Redis.from_url(settings.redis) as client:
+    with valkey.connect(settings) as client:
         rows = list(counters.dump())
         return RowWriter(client).write([key for key, _ in rows], [row for _, row in rows], ttl=0)
 

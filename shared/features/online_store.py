@@ -18,6 +18,7 @@ from feast.repo_config import FeastConfigBaseModel
 from feast.types import Array, Bool, Float32, Float64, Int32, Int64
 from numpy.typing import NDArray
 
+from shared import valkey
 from shared.errors import BadInput, BadSettings
 from shared.features.events import micros
 from shared.features.plan import Field, Plan
@@ -51,9 +52,9 @@ class PackedOnlineStoreConfig(FeastConfigBaseModel):
     """FRESHET_CLOCK unless given. With ``event`` no row is too old to be read."""
 
     @property
-    def address(self) -> str:
-        """Valkey's address."""
-        return self.url or Settings.read().redis
+    def where(self) -> Settings:
+        """Where Valkey is, and how we log in."""
+        return Settings.read(redis=self.url) if self.url else Settings.read()
 
     @property
     def by_wall(self) -> bool:
@@ -179,7 +180,7 @@ class PackedOnlineStore(OnlineStore):
 
     def _connect(self, config: RepoConfig) -> redis.Redis:
         if self._client is None:
-            self._client = redis.Redis.from_url(config.online_store.address)
+            self._client = valkey.connect(config.online_store.where)
         return self._client
 
     def _view(self, config: RepoConfig, table: FeatureView) -> View:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from shared import valkey
 from shared.errors import StoreUnavailable
 from shared.features.plans import Plans, UnknownPlan
 from shared.features.rows import Rows
@@ -62,11 +62,11 @@ class FeatureReader:
             StoreUnavailable: the store does not answer.
             BadSettings: nothing was applied yet.
         """
-        client = Redis.from_url(settings.redis)
+        client = valkey.connect_async(settings)
         try:
             return cls(client, await Plans.load(client, settings.project), settings.project)
         except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Valkey at {settings.redis} does not answer: {error}") from error
+            raise valkey.away(settings, error) from error
 
     async def read(self, user_id: str, item_ids: Sequence[str], *, catalogue: bool = False) -> Rows:
         """The rows of a user and n items, in one MGET; ``catalogue`` asks for the items' lines of the catalogue too.

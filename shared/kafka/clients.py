@@ -9,6 +9,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from shared.errors import KafkaUnavailable
+from shared.kafka.connections import Connection
+from shared.kafka.login import login, told
 from shared.settings import Settings
 
 LARGEST_REQUEST = 8 << 20
@@ -34,7 +36,7 @@ def producer(settings: Settings, **options: Any) -> AIOKafkaProducer:
         "max_request_size": LARGEST_REQUEST,
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
     }
-    return AIOKafkaProducer(**(defaults | options))
+    return AIOKafkaProducer(**(login(settings) | defaults | options))
 
 
 def consumer(settings: Settings, *topics: str, group: str | None = None, **options: Any) -> AIOKafkaConsumer:
@@ -47,20 +49,26 @@ def consumer(settings: Settings, *topics: str, group: str | None = None, **optio
         "max_partition_fetch_bytes": LARGEST_REQUEST,
         "request_timeout_ms": 4 * REQUEST_TIMEOUT_MS,
     }
-    return AIOKafkaConsumer(*topics, **(defaults | options))
+    return AIOKafkaConsumer(*topics, **(login(settings) | defaults | options))
+
+
+def admin(settings: Settings) -> AIOKafkaAdminClient:
+    """Asks about topics and groups."""
+    return AIOKafkaAdminClient(bootstrap_servers=settings.kafka, **login(settings))
 
 
 async def started(client: C) -> C:
     """The client, connected.
 
     Raises:
-        KafkaUnavailable: no broker answered.
+        KafkaUnavailable: no broker answered, or none lets us in; says which.
     """
     try:
         await client.start()
     except KafkaError as error:
         await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
-        raise KafkaUnavailable(f"No Kafka broker answered ({error}); check FRESHET_KAFKA and that it runs.") from error
+        away = f"No Kafka broker answered ({error}); check FRESHET_KAFKA and that it runs."
+        raise KafkaUnavailable(told(Connection.refused or error) or away) from error
     return client
 
 

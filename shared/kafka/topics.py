@@ -9,7 +9,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from shared.errors import BadSettings, KafkaUnavailable, TopicDiffers
-from shared.kafka.clients import started
+from shared.kafka.clients import admin, started
 from shared.settings import Settings
 from shared.topics import Topic, table
 
@@ -23,10 +23,10 @@ async def ensure_topics(settings: Settings) -> list[str]:
         KafkaUnavailable: no broker answered.
     """
     wanted = table(settings.partitions)
-    async with _admin(settings) as admin:
-        missing = sorted(wanted.keys() - set(await admin.list_topics()))
+    async with _asking(settings) as client:
+        missing = sorted(wanted.keys() - set(await client.list_topics()))
         if missing:
-            _raise_refused(await admin.create_topics([_new(wanted[name], settings.replicas) for name in missing]))
+            _raise_refused(await client.create_topics([_new(wanted[name], settings.replicas) for name in missing]))
     await check_topics(settings, wanted.keys() - set(missing))
     return missing
 
@@ -41,25 +41,25 @@ async def check_topics(settings: Settings, names: Iterable[str]) -> None:
     wanted = {name: topic for name, topic in table(settings.partitions).items() if name in set(names)}
     if not wanted:
         return
-    async with _admin(settings) as admin:
-        described = {found["topic"]: found for found in await admin.describe_topics(sorted(wanted))}
+    async with _asking(settings) as client:
+        described = {found["topic"]: found for found in await client.describe_topics(sorted(wanted))}
         for name, topic in wanted.items():
             _raise_differing(name, _shape(topic, settings.replicas), _found_shape(name, described.get(name)))
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
-        found = _found_configs(await admin.describe_configs(resources))
+        found = _found_configs(await client.describe_configs(resources))
     for name, topic in wanted.items():
         _raise_differing(name, _configs(topic, settings.replicas), found.get(name, {}))
 
 
 @asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = await started(AIOKafkaAdminClient(bootstrap_servers=settings.kafka))
+async def _asking(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = await started(admin(settings))
     try:
-        yield admin
+        yield client
     except KafkaError as error:
         raise KafkaUnavailable(f"Kafka did not answer a question about its topics ({error!r})") from error
     finally:
-        await admin.close()
+        await client.close()
 
 
 def _configs(topic: Topic, replicas: int) -> dict[str, str]:

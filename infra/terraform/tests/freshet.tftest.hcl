@@ -129,13 +129,18 @@ run "the_loop" {
   # --- what each is told
 
   assert {
-    condition     = alltrue([for environment in values(output.environments) : environment["FRESHET_KAFKA"] == "kafka.example:9098" && environment["FRESHET_S3"] == "" && environment["FRESHET_HOST"] == "0.0.0.0" && environment["FRESHET_REPLICAS"] == "3"])
+    condition     = alltrue([for environment in values(output.environments) : environment["FRESHET_KAFKA"] == "kafka.example:9098" && environment["FRESHET_KAFKA_AUTH"] == "iam" && environment["FRESHET_KAFKA_TLS"] == "true" && environment["FRESHET_S3"] == "" && environment["FRESHET_HOST"] == "0.0.0.0" && environment["FRESHET_REPLICAS"] == "3"])
     error_message = "Every service is told where Kafka and S3 are."
   }
 
   assert {
     condition     = output.environments["ranking-ranking"]["FRESHET_REDIS"] == "rediss://freshet-ranking@valkey.example:6379/0" && output.environments["updater-weekly"]["FRESHET_TASK"] == "weekly" && output.environments["updater-weekly"]["FRESHET_PUBLISH_S"] == "7200"
     error_message = "Each is told its own user and its own task."
+  }
+
+  assert {
+    condition     = output.environments["ranking-ranking"]["FRESHET_REDIS_CLUSTER"] == "freshet" && !contains(keys(output.environments["collector"]), "FRESHET_REDIS_CLUSTER")
+    error_message = "Who reads Valkey as a role is told the cluster that its token is for."
   }
 
   assert {
@@ -176,6 +181,28 @@ run "a_valkey_with_a_password" {
   }
 }
 
+run "a_kafka_with_passwords" {
+  command = plan
+
+  module {
+    source = "./modules/freshet"
+  }
+
+  variables {
+    kafka = { bootstrap = "kafka.example:9096", auth = "scram", secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:kafka" }
+  }
+
+  assert {
+    condition     = alltrue([for environment in values(output.environments) : environment["FRESHET_KAFKA_AUTH"] == "scram" && environment["FRESHET_KAFKA_TLS"] == "true" && !contains(keys(environment), "FRESHET_KAFKA_PASSWORD")])
+    error_message = "A login by SCRAM goes over TLS, and its password is in no environment."
+  }
+
+  assert {
+    condition     = alltrue([for secrets in values(local.secrets) : secrets["FRESHET_KAFKA_USER"] == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:kafka:username::" && secrets["FRESHET_KAFKA_PASSWORD"] == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:kafka:password::"])
+    error_message = "User and password are fields of one secret."
+  }
+}
+
 run "a_password_is_not_in_an_address" {
   command = plan
 
@@ -212,19 +239,22 @@ run "a_setting_that_nobody_reads" {
   }
 
   variables {
-    kind       = "collector"
-    kafka      = "kafka.example:9098"
-    replicas   = 3
-    redis      = null
-    bucket     = "shop"
-    region     = "eu-central-1"
-    project    = "shop"
-    task       = "ranking"
-    publish_s  = 1
-    port       = 18080
-    memory     = 1024
-    partitions = 16
-    overrides  = { FRESHET_NO_SUCH = "1" }
+    kind          = "collector"
+    kafka         = "kafka.example:9098"
+    kafka_auth    = "iam"
+    kafka_tls     = true
+    replicas      = 3
+    redis         = null
+    redis_cluster = null
+    bucket        = "shop"
+    region        = "eu-central-1"
+    project       = "shop"
+    task          = "ranking"
+    publish_s     = 1
+    port          = 18080
+    memory        = 1024
+    partitions    = 16
+    overrides     = { FRESHET_NO_SUCH = "1" }
   }
 
   expect_failures = [output.environment]

@@ -136,19 +136,22 @@ module "settings" {
   source   = "../settings"
   for_each = local.services
 
-  kind       = each.value.kind
-  kafka      = var.kafka.bootstrap
-  partitions = var.partitions
-  replicas   = var.kafka.replicas
-  redis      = try(var.valkey.urls[each.value.kind], null)
-  bucket     = module.storage.bucket
-  region     = data.aws_region.here.name
-  project    = var.project
-  task       = each.value.task
-  publish_s  = var.tasks[each.value.task].publish_s
-  port       = each.value.port
-  memory     = each.value.memory
-  overrides  = lookup(var.settings, each.key, {})
+  kind          = each.value.kind
+  kafka         = var.kafka.bootstrap
+  kafka_auth    = var.kafka.auth
+  kafka_tls     = coalesce(var.kafka.tls, var.kafka.auth != "none")
+  partitions    = var.partitions
+  replicas      = var.kafka.replicas
+  redis         = try(var.valkey.urls[each.value.kind], null)
+  redis_cluster = contains(keys(var.valkey.urls), each.value.kind) ? local.valkey_cluster : null
+  bucket        = module.storage.bucket
+  region        = data.aws_region.here.name
+  project       = var.project
+  task          = each.value.task
+  publish_s     = var.tasks[each.value.task].publish_s
+  port          = each.value.port
+  memory        = each.value.memory
+  overrides     = lookup(var.settings, each.key, {})
 }
 
 module "service" {

@@ -6,6 +6,8 @@ locals {
   # arn:…:topic/<cluster>/<uuid>/<topic>
   topic_arn = "${local.cluster[0]}:topic/${local.cluster[1]}"
   group_arn = "${local.cluster[0]}:group/${local.cluster[1]}"
+  # arn:…:replicationgroup:<cluster>; null where no user is a role
+  valkey_cluster = try(split(":", var.valkey.group_arn)[6], null)
 
   kafka_statements = {
     for name, service in local.services : name => !local.iam ? [] : concat(
@@ -85,6 +87,10 @@ locals {
   secrets = {
     for kind in keys(local.kinds) : kind => merge(
       var.valkey.secret_arn != null && contains(local.reads_valkey, kind) ? { FRESHET_REDIS = var.valkey.secret_arn } : {},
+      var.kafka.auth != "scram" ? {} : {
+        FRESHET_KAFKA_USER     = "${var.kafka.secret_arn}:username::"
+        FRESHET_KAFKA_PASSWORD = "${var.kafka.secret_arn}:password::"
+      },
     )
   }
 

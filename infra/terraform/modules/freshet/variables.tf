@@ -27,7 +27,7 @@ variable "network" {
 }
 
 variable "kafka" {
-  description = "Kafka: `auth` iam (with `cluster_arn`: each role opens its own topics), scram (with `secret_arn`) or none (the network decides)."
+  description = "Kafka: `auth` iam (with `cluster_arn`: each role opens its own topics), scram (with `secret_arn`) or none (the network decides, over TLS with `tls`)."
 
   type = object({
     bootstrap   = string
@@ -35,6 +35,7 @@ variable "kafka" {
     cluster_arn = optional(string)
     secret_arn  = optional(string)
     replicas    = optional(number, 3)
+    tls         = optional(bool)
   })
 
   validation {

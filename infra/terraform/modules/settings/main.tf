@@ -3,18 +3,25 @@
 
 locals {
   shared = {
-    FRESHET_KAFKA      = var.kafka
-    FRESHET_PARTITIONS = tostring(var.partitions)
-    FRESHET_REPLICAS   = tostring(var.replicas)
-    FRESHET_REDIS      = var.redis
-    FRESHET_S3         = "" # AWS itself
-    FRESHET_BUCKET     = var.bucket
-    FRESHET_REGION     = var.region
-    FRESHET_PROJECT    = var.project
-    FRESHET_TASK       = var.task
-    FRESHET_CLOCK      = "wall"
-    FRESHET_LOG_LEVEL  = "info"
-    FRESHET_HOST       = "0.0.0.0" # the task's own address; its security group says who may call
+    FRESHET_KAFKA          = var.kafka
+    FRESHET_KAFKA_TLS      = tostring(var.kafka_tls)
+    FRESHET_KAFKA_AUTH     = var.kafka_auth
+    FRESHET_KAFKA_USER     = null # these two are secrets
+    FRESHET_KAFKA_PASSWORD = null
+    FRESHET_PARTITIONS     = tostring(var.partitions)
+    FRESHET_REPLICAS       = tostring(var.replicas)
+    FRESHET_REDIS          = var.redis
+    FRESHET_REDIS_CLUSTER  = var.redis_cluster
+    FRESHET_CA             = null # AWS' own authorities are the system's
+    FRESHET_SECRETS        = null # secrets are the task's environment
+    FRESHET_S3             = ""   # AWS itself
+    FRESHET_BUCKET         = var.bucket
+    FRESHET_REGION         = var.region
+    FRESHET_PROJECT        = var.project
+    FRESHET_TASK           = var.task
+    FRESHET_CLOCK          = "wall"
+    FRESHET_LOG_LEVEL      = "info"
+    FRESHET_HOST           = "0.0.0.0" # the task's own address; its security group says who may call
   }
 
   own = {

@@ -13,6 +13,16 @@ variable "kafka" {
   type        = string
 }
 
+variable "kafka_auth" {
+  description = "How it logs in to Kafka: none, scram (user and password are secrets) or iam."
+  type        = string
+}
+
+variable "kafka_tls" {
+  description = "Whether Kafka is spoken to over TLS."
+  type        = bool
+}
+
 variable "partitions" {
   description = "Of every keyed topic. Never change it under data."
   type        = number
@@ -30,6 +40,11 @@ variable "replicas" {
 
 variable "redis" {
   description = "Valkey's address without a password; null where a secret holds the whole address."
+  type        = string
+}
+
+variable "redis_cluster" {
+  description = "ElastiCache cluster of which the address' user is a role; null where there is none."
   type        = string
 }
 
