@@ -21,7 +21,12 @@ Make = Callable[[Prepared, Setting, int], Model]
 SLIGHT = 1e-4
 TUNED_ON = 0.3
 """The newest share of history that settings are chosen on, by log loss; the rest of history comes before it."""
-LEARNING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "row_decay": 0.95})
+LEARNING: tuple[Setting, ...] = (
+    {},
+    {"row_rate": 0.01},
+    {"row_rate": 0.01, "row_decay": 0.95},
+    {"row_rate": 0.01, "without": ("user", "item"), "dropout": 0.0},  # few events for each id
+)
 STANDING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "epochs": 3})
 TREES: tuple[Setting, ...] = (
     {"learning_rate": 0.08, "num_leaves": 63, "rounds": 100},

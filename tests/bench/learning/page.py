@@ -29,7 +29,7 @@ PLOT = """## The gain against the age of the served snapshot
 """
 LEFT_OUT = """
 ## What is not here
-MovieLens-100K: no package of the index ships it with its times, so that it was not played.
+MovieLens-100K: no package was found on the index that ships it with its times, so that it was not played.
 """
 
 
@@ -60,7 +60,7 @@ def section(name: str, figures: Figures) -> str:
     ]
     for group, title in (("ages", "Age of the served snapshot"), ("mishaps", "Windows that are lost or late")):
         if rows := list(_small(figures, group)):
-            lines += ["", f"**{title}**", "", "| | AUC | log loss | ECE |", "|---|---|---|---|", *rows]
+            lines += ["", f"**{title}**", "", "| | AUC | log loss | ECE |", "|---|---|---|---|", *rows, "", *_kept(figures, group)]
     if (baskets := figures.get("next_basket")) is not None:
         lines += ["", *_baskets(baskets)]
     return "\n".join(lines) + "\n"
@@ -134,6 +134,17 @@ def _verdict(loss: list[float]) -> str:
     if loss[2] < 0:
         return "freshet is better"
     return "freshet is worse" if loss[1] > 0 else "no difference that the data can tell"
+
+
+def _kept(figures: Figures, group: str) -> Iterator[str]:
+    """What is left of the gain over the frozen base, in each row of a small table."""
+    base, frozen = figures.get("freshet"), figures.get("frozen_counters")
+    if base is None or frozen is None or not frozen["logloss"] > base["logloss"]:
+        return
+    whole = frozen["logloss"] - base["logloss"]
+    rows = [one for one in figures.values() if isinstance(one, dict) and one.get("group") == group]
+    left = [f"{(frozen['logloss'] - one['logloss']) / whole:.0%} where {one['about']}" for one in rows]
+    yield f"- Of the log loss that learning saves against the frozen base there is left: {'; '.join(left)}."
 
 
 def _small(figures: Figures, group: str) -> Iterator[str]:
