@@ -28,8 +28,8 @@ class Check:
         return subprocess.run([BIN / self.command[0], *self.command[1:]], cwd=ROOT, env=environment).returncode == 0
 
 
-TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
-"""Files side by side, each worker on engines of its own: a fault test mostly waits for what was killed to come back."""
+TWO_AT_ONCE = ("-n", "2", "--dist", "worksteal")
+"""Tests side by side, each worker on engines of its own: a fault test mostly waits for what was killed to come back."""
 
 LINT = [
     Check("ruff check", ("ruff", "check", ".")),

@@ -1,7 +1,7 @@
 """Examples of a small shop as the joiner would send them, and a learner that has seen a little of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -19,7 +19,9 @@ from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome
 from shared.settings import Settings
 from shared.tasks import RANKING
 
-INPUTS = Inputs(user=("bought_1d", "bought_7d"), candidate=("sold_1d", "price", "context.display"))
+INPUTS = Inputs(
+    user=("user.purchases_1d", "user.purchases_7d"), candidate=("item.purchases_1d", "item.log_price", "context.display")
+)
 START = 1_500_000_000.0
 TEXT = RANKING.model.text_dim
 
@@ -79,7 +81,7 @@ def stream(first: int, count: int, partitions: int) -> list[Example]:
     return examples
 
 
-async def send(settings: Settings, examples: Sequence[Example], pause: float = 0.0) -> None:
+async def send(settings: Settings, examples: Iterable[Example], pause: float = 0.0) -> None:
     """Write examples where the joiner would, a pause after every twentieth."""
     client = await started(producer(settings))
     try:

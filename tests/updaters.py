@@ -3,12 +3,10 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.local.ports import free_block
@@ -18,6 +16,7 @@ from shared.bundles.storage import Storage
 from shared.settings import Settings
 from tests.conftest import variables
 from tests.examples import learner
+from tests.forked import Forked
 
 
 @dataclass
@@ -27,22 +26,30 @@ class Updaters:
     settings: Settings
     home: Path
     environment: dict[str, str]
+    started: "list[Process]" = field(default_factory=list)
 
-    def start(self, failpoint: str = "", **settings: object) -> "Process":
-        """One more updater."""
+    def start(self, failpoint: str = "", module: str = "services.updater", without: str = "", **settings: object) -> "Process":
+        """One more updater; ``without`` names a safeguard of ``tests.faults.hasty_updater`` that is off."""
         port = free_block(1)
         given = {f"FRESHET_{name.upper()}": str(value) for name, value in settings.items()}
         environment = self.environment | {"FRESHET_UPDATER_PORT": str(port), "FRESHET_FAILPOINT": failpoint} | given
-        path, command = self.home / f"updater-{port}-{time.monotonic_ns()}.log", [sys.executable, "-m", "services.updater"]
-        with path.open("wb") as log:
-            return Process(subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log), port, path)
+        path = self.home / f"updater-{port}-{time.monotonic_ns()}.log"
+        entry = ("tests.faults.hasty_updater", without) if without else (module,)
+        forked = Forked(entry[0], entry[1:], {**os.environ, **environment}, path)
+        self.started.append(Process(forked, port, path))
+        return self.started[-1]
+
+    def kill(self) -> None:
+        """Whatever still runs."""
+        for process in self.started:
+            process.kill()
 
 
 @dataclass
 class Process:
     """A running updater."""
 
-    popen: "subprocess.Popen[bytes]"
+    popen: Forked
     port: int
     log: Path
 

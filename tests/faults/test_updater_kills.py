@@ -3,155 +3,202 @@
 import asyncio
 import os
 import random
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shared.bundles.storage import Storage
+from shared.messages import Example
 from shared.settings import Settings
 from tests import lineage
 from tests.conftest import Engines
 from tests.examples import send, stream
-from tests.updaters import Updaters, prepared, until
+from tests.updaters import Process, Updaters, prepared, until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1_800)]
 
 ROUNDS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
 POINTS = ("plan", "planned", "learn", "publish", "pointer", "announce", "checkpoint")
-LISTS = 60
-"""For each round."""
+"""Named points of a window's way, in their order."""
 
 
 class Load:
-    """Examples that keep coming while an updater is killed."""
+    """Examples that keep coming, about twenty lists a second, while updaters are killed."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self.sent = settings, 0
-        self._thread: threading.Thread | None = None
+        self._settings, self.sent, self._stopping = settings, 0, False
+        self._thread = threading.Thread(target=lambda: asyncio.run(send(settings, self._examples(), pause=0.8)), daemon=True)
 
-    def start(self, lists: int = LISTS) -> None:
-        """Send so many more, over about three seconds."""
-        examples = stream(self.sent, lists, self._settings.partitions)
-        self.sent += lists
-        self._thread = threading.Thread(target=lambda: asyncio.run(send(self._settings, examples, pause=0.8)))
+    def start(self) -> "Load":
         self._thread.start()
+        return self
 
-    def wait(self) -> None:
-        """Until all are acknowledged."""
-        if self._thread:
-            self._thread.join()
+    def stop(self) -> None:
+        """Return once all that was sent is acknowledged."""
+        self._stopping = True
+        if self._thread.ident:
+            self._thread.join(120)
+            assert not self._thread.is_alive()
 
-    @property
-    def going(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+    def _examples(self) -> Iterator[Example]:
+        while not self._stopping:
+            yield from stream(self.sent, 10, self._settings.partitions)
+            self.sent += 10
+
+
+@pytest.fixture
+def updaters(fresh_settings: Settings, tmp_path: Path) -> Iterator[Updaters]:
+    """Those that a test starts are gone after it."""
+    made = prepared(fresh_settings, tmp_path)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def load(updaters: Updaters) -> Iterator[Load]:
+    made = Load(updaters.settings)
+    yield made
+    made.stop()
 
 
 def settle(updaters: Updaters, load: Load) -> None:
     """Let a last life learn all that was sent, and stop it in order."""
-    load.wait()
+    load.stop()
     last = updaters.start().ready()
-    ends = asyncio.run(lineage.ends(updaters.settings))
-    until(lambda: lineage.learned_up_to(updaters.settings) == ends, 120)
+    learned(updaters.settings)
     assert last.stop() == 0, last.log.read_text()[-3000:]
 
 
-def assert_as_a_fresh_run(settings: Settings, lists: int) -> None:
-    """Weights of checkpoint and bundle are the oracle's, no outcome is missing from the served line of manifests, none doubled."""
-    storage, checkpoint = Storage.connect(settings), lineage.last_checkpoint(settings)
-    oracle = lineage.fresh_run(settings)
-    assert checkpoint.weights_sha256 == oracle.learner.weights_sha256()
+def learned(settings: Settings) -> None:
+    """Return once what is served has learned everything."""
+    ends = asyncio.run(lineage.ends(settings))
+    until(lambda: lineage.learned_up_to(settings) == ends, 120)
+
+
+def wrong(settings: Settings, lists: int) -> list[str]:
+    """What is not as the oracle has it; no outcome may be missing from the served line of manifests, none doubled."""
+    storage, checkpoint, oracle = Storage.connect(settings), lineage.last_checkpoint(settings), lineage.fresh_run(settings)
     served = storage.manifest(checkpoint.version)
-    assert served.kind == "delta" or served.weights_sha256 == checkpoint.weights_sha256  # a delta's dense part may be older
-    assert checkpoint.origins == oracle.position.admission.state()
-    learned = sorted(lineage.outcomes(storage))
-    wanted = {example.origin: example for example in stream(0, lists, settings.partitions)}
-    assert learned == sorted((o.partition, o.offset) for example in wanted.values() for o in example.outcomes)
+    sent = {example.origin: example for example in stream(0, lists, settings.partitions)}
+    held = {
+        "the checkpoint's weights": checkpoint.weights_sha256 == oracle.learner.weights_sha256(),
+        "the bundle's weights": served.kind == "delta" or served.weights_sha256 == checkpoint.weights_sha256,
+        "the fence": checkpoint.origins == oracle.position.origins.state(),
+        "outcomes": sorted(lineage.outcomes(storage))
+        == sorted((o.partition, o.offset) for example in sent.values() for o in example.outcomes),
+    }
+    return [what for what, holds in held.items() if not holds]
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_a_named_point_changes_no_weight(point: str, fresh_settings: Settings, tmp_path: Path) -> None:
-    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
-    for nth in range(1, 1 + max(1, ROUNDS // 5)):
-        doomed = updaters.start(failpoint=f"{point}:{nth}").ready()
-        load.start()
-        until(lambda doomed=doomed: doomed.popen.poll() is not None)
-        assert doomed.popen.returncode == -9, doomed.log.read_text()[-3000:]
-        load.wait()
-    settle(updaters, load)
-    assert_as_a_fresh_run(fresh_settings, load.sent)
-
-
-def test_kills_at_random_change_no_weight(fresh_settings: Settings, tmp_path: Path) -> None:
-    updaters, load, chance = prepared(fresh_settings, tmp_path), Load(fresh_settings), random.Random(5)
+def test_kills_at_named_points_and_at_random_change_no_weight(updaters: Updaters, load: Load) -> None:
+    chance = random.Random(5)
+    load.start()
+    for n, point in enumerate(POINTS * ROUNDS):
+        doomed = updaters.start(failpoint=f"{point}:{1 + n // len(POINTS) % 3}", full_s=1, checkpoint_s=1)
+        assert doomed.died() == -signal.SIGKILL, doomed.log.read_text()[-3000:]
     for _ in range(ROUNDS):
         doomed = updaters.start().ready()
-        load.start()
-        time.sleep(chance.uniform(0.3, 2.2))
-        assert load.going, "records must be in flight"
+        time.sleep(chance.uniform(0.1, 1.5))
         doomed.kill()
-        load.wait()
     settle(updaters, load)
-    assert_as_a_fresh_run(fresh_settings, load.sent)
+    assert wrong(updaters.settings, load.sent) == []
 
 
-def test_of_two_updaters_the_older_is_fenced_off_and_publishes_nothing_more(fresh_settings: Settings, tmp_path: Path) -> None:
-    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
+def _pointed_at(settings: Settings) -> int:
+    """The epoch of the updater that moved the pointer last."""
+    pointer = Storage.connect(settings).pointer("latest")
+    assert pointer is not None
+    return pointer.epoch
+
+
+def test_of_two_updaters_the_older_is_fenced_off_and_publishes_nothing_more(updaters: Updaters, load: Load) -> None:
     older = updaters.start().ready()
     load.start()
-    load.wait()
     newer = updaters.start().ready()
-    load.start()
     assert older.died() == 1
     assert "Fenced" in older.log.read_text()
-    load.wait()
-    ends = asyncio.run(lineage.ends(fresh_settings))
-    until(lambda: lineage.learned_up_to(fresh_settings) == ends)
-    pointer = Storage.connect(fresh_settings).pointer("latest")
+    load.stop()
+    learned(updaters.settings)
     assert newer.stop() == 0
-    assert pointer is not None
-    assert pointer.epoch == max(lineage.epochs(fresh_settings))
-    assert_as_a_fresh_run(fresh_settings, load.sent)
+    assert _pointed_at(updaters.settings) == max(lineage.epochs(updaters.settings))
+    assert wrong(updaters.settings, load.sent) == []
 
 
-def test_an_updater_that_publishes_blindly_is_seen_to_break_the_line(fresh_settings: Settings, tmp_path: Path) -> None:
-    """The safeguard off: weights that are not those of the plans are noticed by the comparison."""
-    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
+def test_without_epochs_the_older_would_take_the_pointer_back(updaters: Updaters, load: Load) -> None:
+    older = updaters.start(without="epoch").ready()
     load.start()
-    load.wait()
+    newer = updaters.start().ready()
+    mine = max(lineage.epochs(updaters.settings))
+    until(lambda: _pointed_at(updaters.settings) < mine)
+    load.stop()
+    assert older.popen.poll() is None
+    for updater in (older, newer):
+        updater.kill()
+
+
+def test_weights_that_are_not_those_of_the_plans_are_noticed(updaters: Updaters, load: Load) -> None:
+    load.start()
     settle(updaters, load)
-    lineage.tamper(fresh_settings)
+    lineage.tamper(updaters.settings)
     refusing = updaters.start()
     assert refusing.died() == 1
-    assert "diverged" in refusing.log.read_text() or "differ from" in refusing.log.read_text()
+    assert "differ from" in refusing.log.read_text()
 
 
-def test_storage_killed_and_started_again_costs_nothing(fresh_settings: Settings, engines: Engines, tmp_path: Path) -> None:
-    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
-    updater = updaters.start().ready()
+def _without_storage(updaters: Updaters, load: Load, engines: Engines, **more: str) -> list[str]:
+    """The storage is killed under load and started again; what is wrong afterwards."""
+    updater = updaters.start(**more).ready()
+    load.start()
     for _ in range(max(1, ROUNDS // 5)):
-        load.start()
         time.sleep(0.7)
         engines.seaweed.kill()
         time.sleep(1.0)
         engines.seaweed.start()
-        load.wait()
-    ends = asyncio.run(lineage.ends(fresh_settings))
-    until(lambda: lineage.learned_up_to(fresh_settings) == ends)
+    load.stop()
+    learned(updaters.settings)
     assert updater.stop() == 0
-    assert_as_a_fresh_run(fresh_settings, load.sent)
+    return wrong(updaters.settings, load.sent)
 
 
-def test_kafka_killed_and_started_again_costs_nothing(fresh_settings: Settings, engines: Engines, tmp_path: Path) -> None:
-    updaters, load = prepared(fresh_settings, tmp_path), Load(fresh_settings)
-    updater = updaters.start().ready()
+def test_storage_killed_and_started_again_costs_nothing(updaters: Updaters, load: Load, engines: Engines) -> None:
+    assert _without_storage(updaters, load, engines) == []
+
+
+def test_a_bundle_that_is_not_sent_again_would_leave_outcomes_out(updaters: Updaters, load: Load, engines: Engines) -> None:
+    assert "outcomes" in _without_storage(updaters, load, engines, without="again")
+
+
+def _without_kafka(updaters: Updaters, load: Load, engines: Engines, **more: str) -> Process:
+    """Kafka is killed when a window is read and its plan not yet written, then the updater; the life after that."""
+    updater = updaters.start(failpoint="plan:3:freeze", **more).ready()
     load.start()
-    time.sleep(0.7)
+    until(lambda: psutil.Process(updater.popen.pid).status() == psutil.STATUS_STOPPED)
     engines.kafka.kill()
+    updater.popen.send_signal(signal.SIGCONT)
+    time.sleep(1.0)  # to learn and publish what it has
+    updater.kill()
     engines.kafka.start()
-    load.wait()
-    if updater.popen.poll() is None:
-        updater.stop()
-    settle(updaters, load)
-    assert_as_a_fresh_run(fresh_settings, load.sent)
+    return updaters.start()
+
+
+def test_kafka_killed_and_started_again_costs_nothing(updaters: Updaters, load: Load, engines: Engines) -> None:
+    last = _without_kafka(updaters, load, engines).ready()
+    for _ in range(max(1, ROUNDS // 5)):
+        time.sleep(0.7)
+        engines.kafka.kill()
+        engines.kafka.start()
+    load.stop()
+    learned(updaters.settings)
+    assert last.stop() == 0, last.log.read_text()[-3000:]
+    assert wrong(updaters.settings, load.sent) == []
+
+
+def test_a_window_learned_before_its_plan_is_written_would_be_lost(updaters: Updaters, load: Load, engines: Engines) -> None:
+    last = _without_kafka(updaters, load, engines, without="plan")
+    assert last.died() == 1
+    assert "differ from" in last.log.read_text()

@@ -1,0 +1,79 @@
+"""The updater without one of its safeguards: what shows that the kill tests can fail.
+
+``python -m tests.faults.hasty_updater plan`` learns a window before Kafka has its plan; ``again`` gives a bundle up when the
+storage is away; ``epoch`` goes on although a newer updater took over.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import uvloop
+
+from services.updater import __main__ as entry
+from services.updater.bundle import Release
+from services.updater.kafka_windows import PlanLog
+from services.updater.publisher import Publisher, Saved
+from services.updater.settings import UpdaterSettings
+from shared.bundles.manifest import Pointer
+from shared.bundles.storage import Storage
+from shared.errors import Unavailable
+from shared.messages import WindowPlan
+from shared.telemetry import log
+from shared.topics import windows
+
+
+def without_plan() -> None:
+    """The plan is on its way, and that is enough."""
+    on_their_way: set[asyncio.Task[Any]] = set()
+
+    async def hasty(self: PlanLog, plan: WindowPlan) -> int:
+        sending = self._producer.send_and_wait(windows(self._task), msgspec.msgpack.encode(plan), partition=0)
+        on_their_way.add(asyncio.create_task(sending))
+        return self.plans.next_offset
+
+    claim = PlanLog.claim
+
+    async def claim_in_order(self: PlanLog, floor: int) -> None:
+        await claim(self, floor)
+        PlanLog._send = hasty  # type: ignore[method-assign]
+
+    PlanLog.claim = claim_in_order  # type: ignore[method-assign]
+
+
+def without_again() -> None:
+    """A bundle is sent once."""
+    run = Publisher._run
+
+    def once(self: Publisher, step: Callable[[], Any]) -> Any:
+        return step()
+
+    def given_up(self: Publisher, release: Release, saved: Saved | None) -> None:
+        with contextlib.suppress(Unavailable):
+            run(self, release, saved)
+
+    Publisher._until_done, Publisher._run = once, given_up  # type: ignore[method-assign]
+
+
+def without_epoch() -> None:
+    """Plans are not compared with what a newer updater wrote, the pointer is moved whosever it is."""
+
+    async def write(self: PlanLog, ranges: dict[str, tuple[int, int]], catalogues: tuple[str, ...]) -> WindowPlan:
+        plan = self._next(ranges, catalogues)
+        await self._send(plan)
+        self.plans.fold(self.plans.next_offset, plan)
+        return plan
+
+    def move(self: Storage, pointer: Pointer) -> None:
+        self._move("latest", pointer, fence=False)
+
+    PlanLog.write, Storage.move_latest = write, move  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    {"plan": without_plan, "again": without_again, "epoch": without_epoch}[sys.argv[1]]()
+    settings = UpdaterSettings.read()
+    uvloop.run(entry.main(settings, log("updater", settings.log_level)))
