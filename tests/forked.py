@@ -1,5 +1,7 @@
 """Processes of a service, forked from one that has imported it: a start costs what the service does, not Python's imports."""
 
+import atexit
+import importlib
 import multiprocessing
 import os
 import runpy
@@ -23,7 +25,7 @@ def run(module: str, arguments: tuple[str, ...], environment: Mapping[str, str],
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [module, *arguments]
-    failpoints._name, failpoints._nth, failpoints._signal = failpoints.parse(environment.get(failpoints.ENVIRONMENT, ""))
+    importlib.reload(failpoints)  # it reads the environment once
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
@@ -36,6 +38,7 @@ class Forked:
         self._process.start()
         assert self._process.pid
         self.pid: int = self._process.pid
+        atexit.register(self.kill)  # multiprocessing would wait for what a failed test left running
 
     def poll(self) -> int | None:
         """Its exit status, negative for a signal; ``None`` while it runs."""
