@@ -8,25 +8,18 @@ from aiokafka import TopicPartition
 from safetensors.numpy import load, save
 
 from services.updater import recovery
-from services.updater.assembly import Catalogues, loaded
-from services.updater.batches import Batcher
-from services.updater.catalogue import Assortment
+from services.updater.assembly import student_of
 from services.updater.checkpoints import Checkpoints, Progress
-from services.updater.device import choose
 from services.updater.loop import Student
 from services.updater.plans import Plans
-from services.updater.releases import Position
 from services.updater.window import Window
 from shared import topics
-from shared.bundles.files import decode_catalogue
 from shared.bundles.manifest import Manifest
 from shared.bundles.storage import Storage
 from shared.kafka import consumer, started
 from shared.messages import Example, WindowPlan
-from shared.origins import Origins
 from shared.settings import Settings
 from shared.tasks import RANKING
-from tests.examples import INPUTS, TEXT
 
 
 async def read(settings: Settings, topic: str, partitions: int) -> dict[int, list[Any]]:
@@ -52,17 +45,12 @@ def fresh_run(settings: Settings) -> Student:
     for record in asyncio.run(read(settings, topics.windows("ranking"), 1))[0]:
         plans.fold(record.offset, msgspec.msgpack.decode(record.value, type=WindowPlan))
     records = asyncio.run(read(settings, topics.examples("ranking"), settings.partitions))
-    base = recovery.base(storage)
-    assortment = Assortment(TEXT)
-    for file in base.progress.catalogues:
-        assortment.add(decode_catalogue(storage.get_blob(file)))
-    learned = loaded(RANKING, INPUTS, assortment, choose(), base)
-    student = Student(learned, Batcher(INPUTS, RANKING.labels, assortment), Position(0, 0, {}, Origins()), Catalogues(storage))
+    student = student_of(RANKING, storage, recovery.base(storage))
     for plan in plans.lineage:
         spans = [records[int(p)][first:end] for p, (first, end) in sorted(plan.ranges.items(), key=lambda one: int(one[0]))]
         examples = [msgspec.msgpack.decode(record.value, type=Example) for span in spans for record in span]
         _, batch = student.admit(Window(plan, examples))
-        learned.learn(batch, plan.window)
+        student.learner.learn(batch, plan.window)
     return student
 
 

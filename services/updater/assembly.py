@@ -61,13 +61,9 @@ def begin(
         Fenced: a newer updater took over meanwhile.
         BundleRefused: something stored is missing or damaged, or the weights are not those that are served.
     """
-    progress, device = beginning.checkpoint.progress, choose()
-    assortment = Assortment(task.model.text_dim)
-    for file in progress.catalogues:
-        assortment.add(decode_catalogue(storage.get_blob(file)))
-    inputs = storage.manifest(progress.version).inputs
-    learner = loaded(task, inputs, assortment, device, beginning.checkpoint)
-    base = loaded(task, inputs, assortment, device, recovery.base(storage))
+    student = student_of(task, storage, beginning.checkpoint)
+    learner, inputs = student.learner, student.learner.inputs
+    base = loaded(task, inputs, learner.assortment, learner.device, recovery.base(storage))
     published = Published.empty(task.model.capacity, task.model.dim)
     published.apply(Change(learner.tables.full(), learner.dense()))
     composer = Composer(task, inputs, learner.trainable(), key)
@@ -76,12 +72,25 @@ def begin(
     prequential = Prequential(task.labels[0], settings.ripe_s, task.gate.rows, base)
     served = recovery.served(storage, beginning.chain)
     releases = Releases(learner, publisher, Schedule.of(settings), Gate(task.gate), prequential, beginning.epoch, served, log)
-    releases.resume(progress.window)
+    releases.resume(student.position.window)
+    return Life(student, prequential, releases)
+
+
+def student_of(task: Task, storage: Storage, checkpoint: Checkpoint) -> Student:
+    """The learner in a checkpoint's state, with what came before it.
+
+    Raises:
+        BundleRefused: something stored is missing or damaged.
+    """
+    progress = checkpoint.progress
+    assortment = Assortment(task.model.text_dim)
+    for file in progress.catalogues:
+        assortment.add(decode_catalogue(storage.get_blob(file)))
+    learner = loaded(task, storage.manifest(progress.version).inputs, assortment, choose(), checkpoint)
     position = Position(
         progress.window, progress.plans_offset, dict(progress.offsets), Origins.load(progress.origins), list(progress.catalogues)
     )
-    student = Student(learner, Batcher(inputs, task.labels, assortment), position, Catalogues(storage))
-    return Life(student, prequential, releases)
+    return Student(learner, Batcher(learner.inputs, task.labels, assortment), position, Catalogues(storage))
 
 
 def loaded(task: Task, inputs: Inputs, assortment: Assortment, device: torch.device, checkpoint: Checkpoint) -> Learner:

@@ -3,14 +3,18 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from infra.local.operate.bundles import folded, restore
+from services.updater.bisect import bisect, replayed
+from services.updater.recovery import Checkpoint
+from services.updater.settings import UpdaterSettings
 from shared.bundles.storage import Storage
 from shared.messages import Example, Outcome
 from shared.settings import Settings
 from tests import lineage
-from tests.examples import send, stream
+from tests.examples import send, shown, stream
 from tests.updaters import prepared, until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
@@ -40,7 +44,7 @@ def _once(examples: list[Example], kind: str) -> list[Outcome]:
     return [outcome for example in distinct.values() for outcome in example.outcomes]
 
 
-def test_a_restore_goes_back_to_a_checkpoint_and_learns_on_without_a_window(fresh_settings: Settings, tmp_path: Path) -> None:
+def test_a_restore_goes_back_and_learns_on_without_the_window_that_did_harm(fresh_settings: Settings, tmp_path: Path) -> None:
     updaters = prepared(fresh_settings, tmp_path)
     first = updaters.start().ready()
     asyncio.run(send(fresh_settings, stream(0, 60, fresh_settings.partitions), pause=0.3))
@@ -48,13 +52,19 @@ def test_a_restore_goes_back_to_a_checkpoint_and_learns_on_without_a_window(fres
     assert first.stop() == 0
     back = lineage.last_checkpoint(fresh_settings)
     running = updaters.start().ready()
-    asyncio.run(send(fresh_settings, stream(60, 60, fresh_settings.partitions), pause=0.3))
+    asyncio.run(send(fresh_settings, stream(60, 20, fresh_settings.partitions), pause=0.3))
+    asyncio.run(send(fresh_settings, _without_outcomes(80, 40, fresh_settings.partitions)))
+    _learned(fresh_settings)
+    asyncio.run(send(fresh_settings, stream(120, 60, fresh_settings.partitions), pause=0.3))
     _learned(fresh_settings)
 
-    planned = asyncio.run(folded(fresh_settings)).after(back.window)
-    bad = next(plan.window for plan in planned if plan.ranges)
+    updating = UpdaterSettings(**fresh_settings.model_dump())
+    bad = asyncio.run(bisect(updating, back.version, rows=300))[0].window
+    named = {window.plan.window: window for window in asyncio.run(replayed(updating, Checkpoint(back, {})))}[bad]
+    assert not any(example.outcomes for example in named.examples if 80 <= example.origin.offset < 120)
+    assert any(80 <= example.origin.offset < 120 for example in named.examples)
     asyncio.run(restore(fresh_settings, back.version, [bad], 1.0))
-    asyncio.run(send(fresh_settings, stream(120, 20, fresh_settings.partitions), pause=0.1))
+    asyncio.run(send(fresh_settings, stream(180, 20, fresh_settings.partitions), pause=0.1))
     assert running.died() == 1
     assert "Fenced" in running.log.read_text()
     last = updaters.start().ready()
@@ -65,6 +75,12 @@ def test_a_restore_goes_back_to_a_checkpoint_and_learns_on_without_a_window(fres
     assert bad not in [plan.window for plan in counted]
     assert [plan.without for plan in counted].count(True) == 1
     assert lineage.last_checkpoint(fresh_settings).weights_sha256 == lineage.fresh_run(fresh_settings).learner.weights_sha256()
+
+
+def _without_outcomes(first: int, count: int, partitions: int) -> list[Example]:
+    """Lists whose outcomes were lost on the way."""
+    lists = [shown(number, partitions) for number in range(first, first + count)]
+    return [msgspec.structs.replace(one, outcomes=()) for one in lists]
 
 
 def _learned(settings: Settings) -> None:

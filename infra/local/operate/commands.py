@@ -21,14 +21,15 @@ Version = Annotated[str, typer.Argument(help="as `freshet bundles list` shows it
 Newest = Annotated[int, typer.Option("--newest", min=1, help="how many")]
 
 bundles = typer.Typer(no_args_is_help=True, help="Which bundle is served.")
+windows = typer.Typer(no_args_is_help=True, help="What was learned, window by window.")
 dead_letters = typer.Typer(no_args_is_help=True, help="Records that nobody could use.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the operators' commands to the command line."""
     app.add_typer(bundles, name="bundles")
+    app.add_typer(windows, name="windows")
     app.add_typer(dead_letters, name="dead-letters")
-    app.command("windows")(show_windows)
     app.command("lag")(show_lag)
 
 
@@ -92,7 +93,8 @@ def restore_bundle(
         console.print(f"learning goes back to {version} and through {len(plans) - 1} windows again, from window {plans[0].window}")
 
 
-def show_windows(newest: Newest = 20) -> None:
+@windows.command("list")
+def list_windows(newest: Newest = 20) -> None:
     """The newest windows of the lineage that is learned."""
     with plainly():
         plans = asyncio.run(serving.folded(read_settings()))
@@ -107,6 +109,25 @@ def show_windows(newest: Newest = 20) -> None:
                 _remark(plan),
             )
         console.print(rows)
+
+
+@windows.command("bisect")
+def bisect_windows(
+    version: Annotated[str, typer.Argument(help="a version with a checkpoint, from before the harm")],
+    rows: Annotated[int, typer.Option(min=1, help="how many candidates shown last judge")] = 5_000,
+    newest: Annotated[int, typer.Option("--show", min=1, help="how many windows are shown")] = 10,
+) -> None:
+    """Learn the windows after a checkpoint again, and name those that harmed the answers to what came later."""
+    from services.updater import bisect  # it brings torch
+    from services.updater.settings import UpdaterSettings
+
+    with plainly():
+        found = asyncio.run(bisect.bisect(UpdaterSettings.read(**read_settings().model_dump()), version, rows))
+        table = _table("window", "examples", "log loss after it", "raised by")
+        for step in found[:newest]:
+            table.add_row(str(step.window), str(step.examples), f"{step.loss:.5f}", f"{step.harm:+.5f}")
+        console.print(table)
+        console.print(f"to learn without one: freshet bundles restore {version} --without {found[0].window}")
 
 
 @dead_letters.command("list")
