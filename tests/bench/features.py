@@ -3,7 +3,7 @@
 Events a second for each core that the service keeps busy: decode, retries, both views with their tables, repartition, flush and
 markers, with the declared features and the cap of the settings. The stock agent reads the same topic in the same run and only
 counts each user's actions. CPU seconds are each process's own (user and system), so that the ratio holds while others share the
-machine. ``--memory`` compares the service's size after 10,000 and after a million users. Starts engines of its own.
+machine. ``--memory`` compares the service's size after a million events of 10,000 users, and of a million users. Starts engines of its own.
 """
 
 import argparse
@@ -152,7 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if given.memory:
-            few, many = size(folder / "few", 10_000, 200_000), size(folder / "many", 1_000_000, 1_000_000)
+            few, many = size(folder / "few", 10_000, 1_000_000), size(folder / "many", 1_000_000, 1_000_000)
             print(f"{few:.0f} MB at 10,000 users, {many:.0f} MB at 1,000,000: {many / few - 1:+.1%} (to reach: within 10%)")
             return
         with started(folder, 16) as settings:
