@@ -18,7 +18,7 @@ from tests.bench.learning.contestants import CONTESTANTS
 from tests.bench.learning.page import write
 from tests.bench.learning.play import Played, play
 from tests.bench.learning.plot import draw
-from tests.bench.learning.results import Results
+from tests.bench.learning.results import Results, figures_of
 from tests.bench.learning.sets import SETS, Source, prepare
 
 
@@ -27,7 +27,6 @@ def main() -> int:
     arguments = _arguments()
     torch.set_num_threads(1)
     log, failed = structlog.get_logger(), 0
-    results = Results.read(arguments.out / "learning.json")
     for name in arguments.sets:
         chosen = SETS[name]
         try:
@@ -38,8 +37,10 @@ def main() -> int:
             continue
         played = Played(prepared, arguments.cache / "scores" / f"{name}-{arguments.share or chosen.share}")
         for model in arguments.models or chosen.models:
-            play(played, model, CONTESTANTS, arguments.seeds, log)
-        results.add(played, CONTESTANTS)
+            play(played, model, CONTESTANTS, 0 if arguments.kept else arguments.seeds, log)
+        figures = figures_of(played, CONTESTANTS)
+        results = Results.read(arguments.out / "learning.json")
+        results.put(name, figures)
         results.write(arguments.out / "learning.json")
         write(results, arguments.out / "LEARNING.md")
         draw(results, arguments.out / "LEARNING.svg")
@@ -53,6 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", choices=tuple(SETS), default=list(SETS))
     parser.add_argument("--models", nargs="+", choices=tuple(CONTESTANTS), help="all of each set's where not given")
     parser.add_argument("--seeds", type=int, default=3, help="how many, for the models that draw")
+    parser.add_argument("--kept", action="store_true", help="play nothing: measure what the cache holds")
     parser.add_argument("--share", type=float, help="of each set that is played; the set's own where not given")
     parser.add_argument("--cache", type=Path, default=ROOT / ".state" / "bench" / "learning")
     parser.add_argument("--out", type=Path, default=ROOT / "tests" / "bench", help="folder for learning.json and LEARNING.md")

@@ -49,11 +49,10 @@ class Questions:
             top = rows[np.argsort(-scores[rows], kind="stable")[:TOP]]
             found = top[self.target[top]]
             hits[number] = (self.before[found] > 0).sum(), (self.before[found] == 0).sum()
-        sizes = self.wanted
         return {
-            "recall_at_10": float((hits.sum(1) / sizes.sum(1))[sizes.sum(1) > 0].mean()),
-            "repeat_recall_at_10": float((hits[:, 0] / np.maximum(sizes[:, 0], 1))[sizes[:, 0] > 0].mean()),
-            "explore_recall_at_10": float((hits[:, 1] / np.maximum(sizes[:, 1], 1))[sizes[:, 1] > 0].mean()),
+            "recall_at_10": _mean(hits.sum(1), self.wanted.sum(1)),
+            "repeat_recall_at_10": _mean(hits[:, 0], self.wanted[:, 0]),
+            "explore_recall_at_10": _mean(hits[:, 1], self.wanted[:, 1]),
         }
 
     def save(self, file: Path) -> None:
@@ -66,6 +65,12 @@ class Questions:
         """What :meth:`save` kept."""
         kept = np.load(file.with_suffix(".wanted.npz"))
         return cls(load(file), kept["target"], kept["wanted"], kept["before"])
+
+
+def _mean(hits: F8, sizes: NDArray[np.int64]) -> float:
+    """Mean share of what was wanted, over those who wanted some."""
+    some = sizes > 0
+    return float((hits[some] / sizes[some]).mean())
 
 
 def questions(

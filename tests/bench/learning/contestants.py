@@ -38,7 +38,7 @@ WABBIT: tuple[Setting, ...] = (
     {"arguments": ""},
     {"arguments": "-q uw -q ic"},
     {"arguments": "-q uw -q ic -l 0.1"},
-    {"arguments": "-q uw -q ic -q id -l 0.1"},
+    {"arguments": "-q dd -l 0.1"},
 )
 
 

@@ -61,8 +61,8 @@ def section(name: str, figures: Figures) -> str:
     for group, title in (("ages", "Age of the served snapshot"), ("mishaps", "Windows that are lost or late")):
         if rows := list(_small(figures, group)):
             lines += ["", f"**{title}**", "", "| | AUC | log loss | ECE |", "|---|---|---|---|", *rows, "", *_kept(figures, group)]
-    if (baskets := figures.get("next_basket")) is not None:
-        lines += ["", *_baskets(baskets)]
+    if "next_basket" in about:
+        lines += ["", *_baskets(figures)]
     return "\n".join(lines) + "\n"
 
 
@@ -110,14 +110,20 @@ def sentences(figures: Figures) -> Iterator[str]:
             yield from _against(figures, name, f"the full retrain ({name})")
             spent, whole = _cost(base), _cost(rivals[name])
             yield f"Learning on cost {spent:,.1f} CPU-seconds, {name} {whole:,.1f}: 1/{whole / spent:,.0f} of it."
-    cold = [figures.get(name, {}).get("item_cold.auc") for name in ("freshet_no_counters", "freshet_ids")]
-    if all(cold):
-        yield f"Cold items, without counters: AUC {cold[0]:.4f} with text, {cold[1]:.4f} with ids alone: {cold[0] - cold[1]:+.4f}."
+    yield from _cold(figures)
     frozen = figures.get("frozen_counters")
     if frozen:
         yield f"Calibration error: {base['ece']:.4f}, of the frozen base with counters {frozen['ece']:.4f}."
     if order := figures.get("shown_order"):
         yield f"MRR within lists: {base['mrr']:.4f}; the order as shown {order['mrr']:.4f}."
+
+
+def _cold(figures: Figures) -> Iterator[str]:
+    text, ids = (figures.get(name, {}) for name in ("freshet_no_counters", "freshet_ids"))
+    for metric, title in (("auc", "AUC of rows"), ("mrr", "MRR of lists whose positive is one")):
+        if (name := f"item_cold.{metric}") in text and name in ids:
+            gain = text[name] - ids[name]
+            yield f"Cold items, without counters, {title}: {text[name]:.4f} with text, {ids[name]:.4f} with ids alone: {gain:+.4f}."
 
 
 def _against(figures: Figures, name: str, title: str) -> Iterator[str]:
@@ -161,13 +167,19 @@ def _line(title: str, found: Figures) -> str:
     return f"| {title} | {found['auc']:.4f} | {found['logloss']:.4f} | {found['ece']:.4f} |"
 
 
-def _baskets(found: Figures) -> Iterator[str]:
-    yield f"**Next basket.** {found['about']}"
+def _baskets(figures: Figures) -> Iterator[str]:
+    about = figures["about"]
+    yield f"**Next basket, {about['households']} households.** {about['next_basket']}"
     yield ""
-    yield "| | recall@10 | of products bought before | of new ones (explore) |"
+    yield "| model | recall@10 | of products bought before | of new ones (explore) |"
     yield "|---|---|---|---|"
-    for name, one in found["models"].items():
+    models = {name: one for name, one in figures.items() if "recall_at_10" in one and one["group"] in ("models", "orders")}
+    for name, one in sorted(models.items(), key=lambda item: -item[1]["recall_at_10"]):
         yield f"| {name} | {one['recall_at_10']:.4f} | {one['repeat_recall_at_10']:.4f} | {one['explore_recall_at_10']:.4f} |"
+    if {"freshet", "baskets_before"} <= models.keys():
+        own, usual = models["freshet"]["recall_at_10"], models["baskets_before"]["recall_at_10"]
+        yield ""
+        yield f"- Recall@10 is {own / usual:.3f} times that of personal top frequency; a household's last basket is few products."
 
 
 def _cost(found: Figures) -> float:

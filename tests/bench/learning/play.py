@@ -94,9 +94,13 @@ class Timed:
 
 
 def play(played: Played, name: str, contestants: Mapping[str, Contestant], seeds: int, log: BoundLogger) -> None:
-    """Let one contestant play with the seeds that are not yet kept."""
+    """Let one contestant play with the seeds that are not yet kept; with none wanted, take what is kept."""
     contestant, prepared = contestants[name], played.prepared
     run = played.kept(name)
+    if not seeds:
+        if run is not None:
+            played.runs[name] = run
+        return
     wanted = seeds if contestant.draws else 1
     began = time.process_time()
     if run is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.learning.baskets import ABOUT, Questions
+from tests.bench.learning.baskets import ABOUT
 from tests.bench.learning.contestants import Contestant
 from tests.bench.learning.play import Played
 
@@ -30,41 +30,61 @@ class Results:
         """Every figure rounded to what it can say."""
         file.write_text(json.dumps(_rounded(self.sets), indent=1) + "\n")
 
-    def add(self, played: Played, contestants: Mapping[str, Contestant]) -> None:
-        """Measure what was played of a set."""
-        stream, judge, chosen = played.prepared.stream, played.judge, played.prepared.of
-        figures = self.sets.setdefault(chosen.name, {})
-        figures["about"] = {
-            "text": chosen.about, "lists": len(stream.batch.time), "rows": len(stream.batch), "history_lists": stream.start,
-            "live_rows": len(judge.labels), "positives": float(judge.labels.sum()), "window_s": chosen.window,
-            "delay_median_s": chosen.delays.median, "delay_p90_s": chosen.delays.p90,
-        }  # fmt: skip
-        base = played.runs.get("freshet")
-        for name, run in played.runs.items():
-            measured = [judge.measure(scores.astype(np.float64)) for scores in run.scores]
-            names = [metric for metric in measured[0] if all(metric in one for one in measured)]
-            found: dict[str, Any] = {metric: float(np.mean([one[metric] for one in measured])) for metric in names}
-            found[SPREAD] = {metric: float(np.std([one[metric] for one in measured])) for metric in SPREADS if metric in names}
-            found |= {"seeds": len(run.scores), "setting": run.setting, "cpu_s": run.cpu, "group": contestants[name].group}
-            found["about"] = contestants[name].about
-            if contestants[name].group == "ages":
-                found |= {"age": name.removeprefix("age_"), "window_s": contestants[name].window}
-            if base is not None and name != "freshet" and contestants[name].group == "models":
-                first = (base.scores[0].astype(np.float64), run.scores[0].astype(np.float64))
-                found["freshet_less_this"] = judge.difference(*first)
-            figures[name] = found
-        if (questions := played.prepared.questions) is not None:
-            self._ask(questions, played, figures)
+    def put(self, name: str, figures: dict[str, Any]) -> None:
+        """Take in a set's figures; models that were not played this time keep theirs, as long as the set is the same."""
+        before = self.sets.get(name, {})
+        same = before.get("about", {}).get("rows") == figures["about"]["rows"]
+        self.sets[name] = (before if same else {}) | figures
 
-    @staticmethod
-    def _ask(questions: Questions, played: Played, figures: dict[str, Any]) -> None:
-        """Next baskets: into each model's figures, and as a table of their own."""
-        models = {}
-        for name, run in played.runs.items():
-            found = [questions.measure(answers.astype(np.float64)) for answers in run.answers]
-            models[name] = {metric: float(np.mean([one[metric] for one in found])) for metric in found[0]}
-            figures[name] |= models[name]
-        figures["next_basket"] = {"about": ABOUT, "households": len(questions.wanted), "models": models}
+
+def figures_of(played: Played, contestants: Mapping[str, Contestant]) -> dict[str, Any]:
+    """Everything that is measured of a set: ``about`` it, then by model."""
+    stream, judge, chosen = played.prepared.stream, played.judge, played.prepared.of
+    about = {
+        "text": chosen.about, "lists": len(stream.batch.time), "rows": len(stream.batch), "history_lists": stream.start,
+        "live_rows": len(judge.labels), "positives": float(judge.labels.sum()), "window_s": chosen.window,
+        "delay_median_s": chosen.delays.median, "delay_p90_s": chosen.delays.p90,
+    }  # fmt: skip
+    questions = played.prepared.questions
+    if questions is not None:
+        about |= {"next_basket": ABOUT, "households": len(questions.wanted)}
+    figures: dict[str, Any] = {"about": about}
+    for name, run in played.runs.items():
+        found = _means([judge.measure(scores.astype(np.float64)) for scores in run.scores])
+        if questions is not None:
+            found |= _means([questions.measure(answers.astype(np.float64)) for answers in run.answers])
+        contestant = contestants[name]
+        found |= {
+            "about": contestant.about,
+            "group": contestant.group,
+            "seeds": len(run.scores),
+            "setting": run.setting,
+            "cpu_s": run.cpu,
+        }
+        if contestant.group == "ages":
+            found |= {"age": name.removeprefix("age_"), "window_s": contestant.window}
+        figures[name] = found
+    for name, difference in _differences(played, contestants).items():
+        figures[name]["freshet_less_this"] = difference
+    return figures
+
+
+def _means(measured: list[dict[str, float]]) -> dict[str, Any]:
+    """Over seeds; ``sd`` holds the spread."""
+    names = [metric for metric in measured[0] if all(metric in one for one in measured)]
+    found: dict[str, Any] = {metric: float(np.mean([one[metric] for one in measured])) for metric in names}
+    spread = {metric: float(np.std([one[metric] for one in measured])) for metric in SPREADS if metric in names}
+    return found | ({SPREAD: spread} if spread else {})
+
+
+def _differences(played: Played, contestants: Mapping[str, Contestant]) -> dict[str, dict[str, list[float]]]:
+    """The project's learner less each other model, of the first seed."""
+    base = played.runs.get("freshet")
+    if base is None:
+        return {}
+    own = base.scores[0].astype(np.float64)
+    others = [name for name in played.runs if name != "freshet" and contestants[name].group == "models"]
+    return {name: played.judge.difference(own, played.runs[name].scores[0].astype(np.float64)) for name in others}
 
 
 def _rounded(value: Any) -> Any:
