@@ -3,6 +3,7 @@
 FreshetError
 ├── BadInput            the caller sent something wrong; says which field and what to do
 │   └── BadRecord       a record on a topic cannot be used; it goes to the dead letters with its reason
+├── Denied              the caller may not do this, or not so often; says what it lacks
 ├── BadSettings         the service must not start like this; says which setting to change
 │   └── TopicDiffers    a topic on the broker is not what the table in topics.py says
 ├── Unavailable         an engine did not answer; the same call may be sent again
@@ -38,6 +39,20 @@ class BadRecord(BadInput):
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code = code
+
+
+class Denied(FreshetError):
+    """The caller may not do this, or not so often.
+
+    Args:
+        status: HTTP's: 401, 403 or 429.
+        reason: what it lacks, in one sentence.
+        retry: seconds after which it may try again; 0 where waiting would not help.
+    """
+
+    def __init__(self, status: int, reason: str, *, retry: int = 0) -> None:
+        super().__init__(reason)
+        self.status, self.retry = status, retry
 
 
 class BadSettings(FreshetError):

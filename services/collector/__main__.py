@@ -16,6 +16,7 @@ from services.collector.follow import Follower
 from services.collector.link import SERVICE, Link
 from services.collector.settings import CollectorSettings
 from services.collector.stamp import Catalogue, Clock
+from shared.access import Access, keys
 from shared.errors import BadSettings, FreshetError
 from shared.telemetry import log
 
@@ -30,7 +31,8 @@ async def serve(settings: CollectorSettings) -> None:
     follower = Follower(settings, catalogue, link.keep)
     clock, budget = Clock(wall=settings.clock == "wall"), Budget(settings.collector_bytes_in_flight)
     doors = (EventDoor(link.send, catalogue, clock), ItemDoor(link.send, catalogue, clock))
-    app = build(doors, lambda: link.ready and follower.caught_up, budget, settings.collector_body_bytes)
+    access = Access(keys(settings.collector_keys.get_secret_value(), [door.name for door in doors]), settings.collector_rate)
+    app = build(doors, access, lambda: link.ready and follower.caught_up, budget, settings.collector_body_bytes)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -18,10 +18,12 @@ from services.collector.budget import Budget
 from services.collector.doors import Answer, Door, encode
 from services.collector.parse import NotJson
 from services.collector.send import UNSENT
-from shared.errors import BadInput, FreshetError, KafkaUnavailable, Unavailable
+from shared.access import Access
+from shared.errors import BadInput, Denied, FreshetError, KafkaUnavailable, Unavailable
 
 JSON = "application/json"
 RETRY_AFTER = {"Retry-After": "1"}
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 class TooLarge(BadInput):
@@ -36,7 +38,7 @@ class Refusal(msgspec.Struct, omit_defaults=True):
     index: int | None = None
 
 
-def build(doors: Sequence[Door], ready: Callable[[], bool], budget: Budget, largest_body: int) -> Starlette:
+def build(doors: Sequence[Door], access: Access, ready: Callable[[], bool], budget: Budget, largest_body: int) -> Starlette:
     """The application: each door at ``POST /<name>``, ``/livez``, ``/readyz`` and ``/metrics``."""
     metrics.bytes_in_flight.set_function(lambda: budget.held)
 
@@ -49,14 +51,17 @@ def build(doors: Sequence[Door], ready: Callable[[], bool], budget: Budget, larg
     async def shown(_: Request) -> Response:
         return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    routes = [Route(f"/{door.name}", endpoint(door, ready, budget, largest_body), methods=["POST"]) for door in doors]
+    routes = [Route(f"/{door.name}", endpoint(door, access, ready, budget, largest_body), methods=["POST"]) for door in doors]
     return Starlette(routes=[*routes, Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", shown)])
 
 
-def endpoint(door: Door, ready: Callable[[], bool], budget: Budget, largest_body: int) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(
+    door: Door, access: Access, ready: Callable[[], bool], budget: Budget, largest_body: int
+) -> Callable[[Request], Awaitable[Response]]:
     """What answers requests to a door, counted and timed."""
 
     async def answer(request: Request) -> Answer:
+        access.admit(request.scope, door.name)
         if not ready():
             raise KafkaUnavailable(f"The collector is starting: the catalogue is not read yet. {UNSENT}")
         with ExitStack() as held:
@@ -100,7 +105,10 @@ async def read(request: Request, largest: int, budget: Budget, held: ExitStack) 
 
 
 def refuse(error: FreshetError) -> Response:
-    """The answer to a request that was not accepted: 400, 413, 422, or 503 with Retry-After."""
+    """The answer to a request that was not accepted: 400, 401, 403, 413, 422, or 429 and 503 with Retry-After."""
+    if isinstance(error, Denied):
+        headers = {"Retry-After": str(error.retry)} if error.retry else CHALLENGE if error.status == 401 else None
+        return Response(encode(Refusal(str(error))), error.status, headers, JSON)
     if isinstance(error, BadInput):
         status = 413 if isinstance(error, TooLarge) else 400 if isinstance(error, NotJson) else 422
         return Response(encode(Refusal(error.reason, error.field, error.index)), status, media_type=JSON)

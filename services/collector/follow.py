@@ -9,11 +9,13 @@ from aiokafka.errors import KafkaError
 from services.collector import metrics
 from services.collector.stamp import Catalogue
 from shared.dead_letters import Record
+from shared.decoding import decoded
 from shared.errors import BadRecord, KafkaUnavailable
 from shared.kafka import consumer, partition_for, started
 from shared.messages import Item
 from shared.settings import Settings
 
+_items = msgspec.json.Decoder(Item)
 Keep = Callable[[str, str, Record], Awaitable[None]]
 
 
@@ -63,10 +65,7 @@ def take(catalogue: Catalogue, record: Record, partitions: int) -> None:
     if not record.value:
         catalogue.remove((record.key or b"").decode(errors="replace"))
         return
-    try:
-        item = msgspec.json.decode(record.value, type=Item)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadRecord("undecodable", str(error)) from None
+    item = decoded(_items.decode, record.value)
     if (home := partition_for(item.item_id, partitions)) != record.partition:
         raise BadRecord("misrouted", f"Item {item.item_id} belongs to partition {home}: use murmur2 of its item_id as the key.")
     catalogue.put(item, record.offset)

@@ -1,6 +1,6 @@
 """The collector's own settings."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from shared.settings import Settings
 
@@ -9,6 +9,10 @@ class CollectorSettings(Settings):
     """Where the doors are, and how much may wait behind them."""
 
     collector_port: int = Field(18080, ge=1, le=65535)
+    collector_keys: SecretStr = SecretStr("")
+    """Keys that open the doors, as `events:KEY events+items:KEY`; without any, everybody may come."""
+    collector_rate: float = Field(0.0, ge=0)
+    """Requests a second of one key, or of one address without keys; above it the answer is 429. 0 for no limit."""
     collector_body_bytes: int = Field(2 << 20, ge=1 << 10, le=8 << 20)
     """Of the largest request; a larger one is refused with 413."""
     collector_bytes_in_flight: int = Field(32 << 20, ge=1 << 20)

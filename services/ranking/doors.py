@@ -13,7 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from services.ranking import metrics
 from services.ranking.ranker import Ranker
 from services.ranking.requests import Answer, parse_rank, parse_recommend
-from shared.errors import BadInput, FreshetError, Unavailable
+from shared.access import Access
+from shared.errors import BadInput, Denied, FreshetError, Unavailable
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,7 +24,10 @@ Reply = tuple[int, bytes, tuple[tuple[bytes, bytes], ...]]
 
 JSON = (b"content-type", b"application/json")
 RETRY = (b"retry-after", b"1")
+CHALLENGE = (b"www-authenticate", b"Bearer")
 ROUTES = ("/rank", "/recommend", "/explain")
+SCOPES = ("rank", "explain")
+"""Of API keys; who may rank may ask for recommendations too."""
 
 _log = structlog.stdlib.get_logger(service="ranking")
 _encode = msgspec.json.Encoder().encode
@@ -41,10 +45,12 @@ class Doors:
         self.failed: Exception | None = None
         self._leave: Callable[[], None] = lambda: None
         self._concurrency, self._body_bytes, self._in_work = 0, 0, 0
+        self._access = Access()
         self._noted = False
 
-    def open(self, ranker: Ranker, concurrency: int, body_bytes: int) -> None:
-        """Answer with this ranker, so many requests at once."""
+    def open(self, ranker: Ranker, concurrency: int, body_bytes: int, access: Access) -> None:
+        """Answer with this ranker those whom ``access`` lets in, so many requests at once."""
+        self._access = access
         self._ranker, self._concurrency, self._body_bytes = ranker, concurrency, body_bytes
         self._noted = logging.getLogger().isEnabledFor(logging.DEBUG)
 
@@ -62,10 +68,15 @@ class Doors:
         """Whether a request would be answered."""
         return self._ranker is not None
 
-    async def reply(self, route: str, receive: Receive) -> Reply:
+    async def reply(self, scope: Scope, receive: Receive) -> Reply:
         """The answer to one request: status, body, further headers."""
+        route = scope["path"]
         if self._ranker is None:
             return _refusal(503, "No bundle is loaded yet: try again.", RETRY)
+        try:
+            self._access.admit(scope, "explain" if route == "/explain" else "rank")
+        except Denied as error:
+            return _refusal(error.status, str(error), *_headers(error))
         if self._in_work >= self._concurrency:
             return _refusal(503, f"{self._in_work} requests are in work, which is all this worker takes: try again.", RETRY)
         self._in_work += 1
@@ -119,16 +130,22 @@ class FastPath:
             await _send(send, _refusal(405, f"Send a POST to {path}.", (b"allow", b"POST")))
         else:
             began = time.perf_counter()
-            reply = await self._reply(path, receive)
+            reply = await self._reply(scope, receive)
             await _send(send, reply)
             metrics.seconds.labels(path).observe(time.perf_counter() - began)
             metrics.requests.labels(path, reply[0]).inc()
 
-    async def _reply(self, path: str, receive: Receive) -> Reply:
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         try:
-            return await self._doors.reply(path, receive)
+            return await self._doors.reply(scope, receive)
         except FreshetError as error:
             return _refusal(500, str(error))
+
+
+def _headers(error: Denied) -> tuple[tuple[bytes, bytes], ...]:
+    if error.retry:
+        return ((b"retry-after", b"%d" % error.retry),)
+    return (CHALLENGE,) if error.status == 401 else ()
 
 
 def _refusal(status: int, detail: str, *headers: tuple[bytes, bytes], field: str = "") -> Reply:

@@ -9,12 +9,13 @@ from typing import Any
 import structlog
 
 from services.ranking import edges
-from services.ranking.doors import Doors
+from services.ranking.doors import SCOPES, Doors
 from services.ranking.impressions import ImpressionLog
 from services.ranking.live import LiveModel
 from services.ranking.ranker import Ranker
 from services.ranking.settings import RankingSettings
 from services.ranking.store import FeatureStore
+from shared.access import Access, keys
 from shared.bundles.reader import BundleReader
 from shared.bundles.signing import verify_key
 from shared.bundles.storage import Storage
@@ -41,8 +42,10 @@ class Parts:
         """For ever: connect, load the pointer's bundle, open the doors, follow.
 
         Raises:
-            BadSettings: nothing was applied to the feature store, or a topic is not what the table says.
+            BadSettings: an API key is none, nothing was applied to the feature store, or a topic is not what the table says.
         """
+        settings = self._settings
+        access = Access(keys(settings.ranking_keys.get_secret_value(), SCOPES), settings.ranking_rate)
         self._delivering = asyncio.create_task(self._impressions.deliver())
         async with asyncio.TaskGroup() as group:
             group.create_task(_outlived(self._delivering))
@@ -55,7 +58,7 @@ class Parts:
             ranker = self._ranker(live, store)
             await ranker.warm()
             _freeze()
-            self._doors.open(ranker, self._settings.ranking_concurrency, self._settings.ranking_body_bytes)
+            self._doors.open(ranker, settings.ranking_concurrency, settings.ranking_body_bytes, access)
             await live.follow()
 
     async def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from shared.settings import Settings
 
@@ -13,6 +13,10 @@ class RankingSettings(Settings):
     ranking_port: int = Field(18081, ge=1, le=65535)
     verify_key: Path = Path("keys/verify.pem")
     """The Ed25519 public key (PEM) whose bundles are served; no other's are."""
+    ranking_keys: SecretStr = SecretStr("")
+    """Keys that open the doors, as `rank:KEY explain+rank:KEY`; without any, everybody may come."""
+    ranking_rate: float = Field(0.0, ge=0)
+    """Requests a second of one key, or of one address without keys; above it the answer is 429. 0 for no limit."""
     ranking_concurrency: int = Field(64, ge=1)
     """Requests in work at once; above it the answer is 503 with Retry-After."""
     ranking_body_bytes: int = Field(1 << 20, ge=1 << 10)

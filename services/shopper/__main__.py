@@ -37,7 +37,7 @@ class Shopper:
     def __init__(self, settings: ShopperSettings, session: aiohttp.ClientSession, lines: Log, logger: structlog.stdlib.BoundLogger):
         self.settings, self.lines, self.logger = settings, lines, logger
         self.name, self.clock = secrets.token_hex(4), Clock()
-        self.doors = Doors(session, settings.collector, settings.ranking)
+        self.doors = Doors(session, settings.collector, settings.ranking, settings.shopper_key.get_secret_value())
         self.asker = Asker(self.name, self.doors, lines, self.clock, settings.shopper_in_flight)
         self.outbox = Outbox(self.name, self.doors, lines, self.clock)
         self.generator = np.random.default_rng(settings.shopper_seed)

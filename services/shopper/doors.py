@@ -58,8 +58,9 @@ class Refused(Unavailable):
 class Doors:
     """The doors over one keep-alive session."""
 
-    def __init__(self, session: aiohttp.ClientSession, collector: str, ranking: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, collector: str, ranking: str, key: str = "") -> None:
         self._session, self._collector, self._ranking = session, collector, ranking
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._encode = msgspec.json.Encoder().encode
         self._ranking_of = msgspec.json.Decoder(Ranking).decode
         self._receipts_of = msgspec.json.Decoder(_Receipts).decode
@@ -114,8 +115,8 @@ class Doors:
 
     async def _post(self, url: str, body: object, timeout: float) -> tuple[int, bytes, float]:  # noqa: ASYNC109 (aiohttp's own)
         data = self._encode(body)
-        headers = {"Content-Type": "application/json"}
-        async with self._session.post(url, data=data, headers=headers, timeout=aiohttp.ClientTimeout(timeout)) as answer:
+        patience = aiohttp.ClientTimeout(timeout)
+        async with self._session.post(url, data=data, headers=self._headers, timeout=patience) as answer:
             raw = await answer.read()
             after = answer.headers.get("Retry-After", "0")
             return answer.status, raw, float(after) if after.isdigit() else 0.0

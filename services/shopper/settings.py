@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import Settings
@@ -16,6 +16,8 @@ class ShopperSettings(Settings):
 
     collector: str = "http://127.0.0.1:18080"
     ranking: str = "http://127.0.0.1:18081"
+    shopper_key: SecretStr = SecretStr("")
+    """The API key that it sends to both, where they ask for one."""
     shopper_port: int = Field(18085, ge=0, le=65535)
     """Of its own ``/metrics``; 0 takes a free one."""
     shopper_log: Path = Path(".state/shopper")

@@ -176,7 +176,7 @@ run "a_valkey_with_a_password" {
   }
 
   assert {
-    condition     = alltrue([for environment in values(output.environments) : !contains(keys(environment), "FRESHET_REDIS")]) && local.secrets["ranking"]["FRESHET_REDIS"] == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:valkey" && length(local.secrets["collector"]) == 0
+    condition     = alltrue([for environment in values(output.environments) : !contains(keys(environment), "FRESHET_REDIS")]) && local.secrets["ranking"]["FRESHET_REDIS"] == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:valkey" && !contains(keys(local.secrets["collector"]), "FRESHET_REDIS")
     error_message = "An address with a password is a secret, for those who read Valkey."
   }
 }
@@ -200,6 +200,19 @@ run "a_kafka_with_passwords" {
   assert {
     condition     = alltrue([for secrets in values(local.secrets) : secrets["FRESHET_KAFKA_USER"] == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:kafka:username::" && secrets["FRESHET_KAFKA_PASSWORD"] == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:kafka:password::"])
     error_message = "User and password are fields of one secret."
+  }
+}
+
+run "doors_ask_for_keys" {
+  command = plan
+
+  module {
+    source = "./modules/freshet"
+  }
+
+  assert {
+    condition     = toset([for kind, secrets in local.secrets : kind if anytrue([for name in keys(secrets) : endswith(name, "_KEYS")])]) == toset(["collector", "ranking"])
+    error_message = "Collector and ranking are given the keys of their callers, nobody else is."
   }
 }
 

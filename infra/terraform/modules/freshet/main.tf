@@ -87,7 +87,7 @@ module "secrets" {
   source = "../secrets"
 
   name          = var.name
-  secrets       = ["signing-key", "verify-key"]
+  secrets       = concat(["signing-key", "verify-key"], var.api_keys ? ["collector-keys", "ranking-keys"] : [])
   kms_key_arn   = module.key.arn
   recovery_days = var.throwaway ? 0 : 30
 }

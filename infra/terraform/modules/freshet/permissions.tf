@@ -91,6 +91,7 @@ locals {
         FRESHET_KAFKA_USER     = "${var.kafka.secret_arn}:username::"
         FRESHET_KAFKA_PASSWORD = "${var.kafka.secret_arn}:password::"
       },
+      !var.api_keys || !contains(["collector", "ranking"], kind) ? {} : { "FRESHET_${upper(kind)}_KEYS" = module.secrets.arns["${kind}-keys"] },
     )
   }
 

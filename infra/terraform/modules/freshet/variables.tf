@@ -142,6 +142,12 @@ variable "internal" {
   default     = true
 }
 
+variable "api_keys" {
+  description = "Whether collector and ranking ask their callers for a key, of the secrets `collector-keys` and `ranking-keys`."
+  type        = bool
+  default     = true
+}
+
 variable "metrics_cidrs" {
   description = "From where Prometheus reads /metrics; none where there is none."
   type        = list(string)

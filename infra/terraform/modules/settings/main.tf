@@ -27,6 +27,8 @@ locals {
   own = {
     collector = {
       FRESHET_COLLECTOR_PORT            = tostring(var.port)
+      FRESHET_COLLECTOR_KEYS            = null # a secret
+      FRESHET_COLLECTOR_RATE            = null
       FRESHET_COLLECTOR_BODY_BYTES      = null
       FRESHET_COLLECTOR_BYTES_IN_FLIGHT = null
       FRESHET_COLLECTOR_ACK_SECONDS     = null
@@ -63,6 +65,8 @@ locals {
     ranking = {
       FRESHET_RANKING_PORT                = tostring(var.port)
       FRESHET_VERIFY_KEY                  = "/run/freshet/verify.pem"
+      FRESHET_RANKING_KEYS                = null # a secret
+      FRESHET_RANKING_RATE                = null
       FRESHET_RANKING_CONCURRENCY         = null
       FRESHET_RANKING_BODY_BYTES          = null
       FRESHET_RANKING_POLL_SECONDS        = null
