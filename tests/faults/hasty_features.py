@@ -1,7 +1,8 @@
 """The features service without one of its safeguards: what shows that the kill tests can fail.
 
 ``python -m tests.faults.hasty_features fence`` counts what a row already contains; ``order`` moves the markers before the rows are
-written; ``marker`` does not look whether the markers are as it left them; ``version`` lets an older row replace a newer one.
+written; ``marker`` does not look whether the markers are as it left them; ``version`` lets an older row replace a newer one;
+``acknowledged`` moves on before Kafka has the items' events.
 """
 
 import sys
@@ -14,6 +15,7 @@ from services.features import __main__ as entry
 from services.features import flush, items, markers, users
 from shared.features import writer
 from shared.messages import Behaviour
+from shared.topics import BEHAVIOUR_BY_ITEM
 
 
 def without_fence() -> None:
@@ -56,6 +58,24 @@ def without_version() -> None:
     writer.HIGHER_VERSION_WINS = b"for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[i]) end return #KEYS"
 
 
+def without_acknowledged() -> None:
+    """The items' events are on their way, and that is enough."""
+
+    async def on_their_way(self: flush.Flush, pending: flush.Pending) -> None:
+        for to, value in pending.records:
+            await self._producer.send(BEHAVIOUR_BY_ITEM, value, partition=to)
+
+    flush.Flush._send = on_their_way  # type: ignore[method-assign]
+
+
+SAFEGUARDS = {
+    "fence": without_fence,
+    "order": without_order,
+    "marker": without_marker,
+    "version": without_version,
+    "acknowledged": without_acknowledged,
+}
+
 if __name__ == "__main__":
-    {"fence": without_fence, "order": without_order, "marker": without_marker, "version": without_version}[sys.argv[1]]()
+    SAFEGUARDS[sys.argv[1]]()
     entry.main()

@@ -91,8 +91,8 @@ def test_killed_at_each_point_of_a_flush(start: Start, fresh_settings: Settings)
     worker = start()
 
     async def trouble() -> None:
-        for i in range(max(ROUNDS, len(PLACES))):
-            await asyncio.to_thread(_killed_at, worker, PLACES[i % len(PLACES)], 3 + i)
+        for n, place in enumerate(PLACES * ROUNDS):
+            await asyncio.to_thread(_killed_at, worker, place, 1 + n % 5)
         await asyncio.to_thread(worker.start)
 
     asyncio.run(under_load(fresh_settings, trouble, rate=300))
@@ -141,6 +141,40 @@ def test_valkey_killed_under_load(start: Start, fresh_settings: Settings, engine
     asyncio.run(under_load(fresh_settings, trouble, rate=300))
     worker.wait_ready()
     assert wrong(fresh_settings) == []
+
+
+def _without_kafka(start: Start, settings: Settings, engines: Engines, *command: str, again: int = 0) -> list[str]:
+    """Kafka is killed when a flush is about to send, then the worker; and Kafka ``again`` so often. What is wrong afterwards."""
+    worker = start("one", *command, failpoint="features.flush.snapshot:30:freeze", wait=False)
+
+    async def trouble() -> None:
+        async with asyncio.timeout(120):
+            while not worker.frozen:  # noqa: ASYNC110 (nobody sets an event for what another process does)
+                await asyncio.sleep(0.05)
+        await asyncio.to_thread(engines.kafka.kill)
+        worker.send(signal.SIGCONT)
+        await asyncio.sleep(1)
+        await asyncio.to_thread(worker.kill)
+        await asyncio.to_thread(engines.kafka.start)
+        await asyncio.to_thread(worker.start)
+        for _ in range(again):
+            await asyncio.sleep(1)
+            await asyncio.to_thread(engines.kafka.kill)
+            await asyncio.to_thread(engines.kafka.start)
+            await asyncio.to_thread(worker.wait_ready)
+
+    traffic = asyncio.run(under_load(settings, trouble, rate=100))
+    worker.wait_ready()
+    assert len({event.event_id for event in asyncio.run(read_log(settings))}) == traffic.sent
+    return wrong(settings)
+
+
+def test_kafka_killed_under_load(start: Start, fresh_settings: Settings, engines: Engines) -> None:
+    assert _without_kafka(start, fresh_settings, engines, again=max(2, ROUNDS // 2)) == []
+
+
+def test_without_waiting_for_kafka_items_events_would_be_lost(start: Start, fresh_settings: Settings, engines: Engines) -> None:
+    assert _without_kafka(start, fresh_settings, engines, "-m", "tests.faults.hasty_features", "acknowledged") != []
 
 
 def _restored(start: Start, settings: Settings, *command: str, age: float) -> list[str]:
