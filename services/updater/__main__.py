@@ -107,7 +107,7 @@ async def run(life: Life, windows: KafkaWindows, newcomers: Newcomers, settings:
         await asyncio.to_thread(life.releases.finish, life.student.position, time.monotonic(), settings.stop_s)
         logger.info("ends", window=life.student.position.window)
     finally:
-        life.releases.close()
+        await asyncio.to_thread(life.releases.close)  # what is on its way may need this loop to announce it
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following

@@ -63,7 +63,8 @@ def begin(
     """
     student = student_of(task, storage, beginning.checkpoint)
     learner, inputs = student.learner, student.learner.inputs
-    base = loaded(task, inputs, learner.assortment, learner.device, recovery.base(storage))
+    first = recovery.base(storage)
+    base = loaded(task, inputs, learner.assortment, learner.device, first)
     published = Published.empty(task.model.capacity, task.model.dim)
     published.apply(Change(learner.tables.full(), learner.dense()))
     composer = Composer(task, inputs, learner.trainable(), key)
@@ -71,7 +72,9 @@ def begin(
     publisher.point(beginning.chain, beginning.epoch)
     prequential = Prequential(task.labels[0], settings.ripe_s, task.gate.rows, base)
     served = recovery.served(storage, beginning.chain)
-    releases = Releases(learner, publisher, Schedule.of(settings), Gate(task.gate), prequential, beginning.epoch, served, log)
+    good = beginning.checkpoint.progress.good or first.progress.version
+    schedule, gate = Schedule.of(settings), Gate(task.gate)
+    releases = Releases(learner, publisher, schedule, gate, prequential, beginning.epoch, served, good, log)
     releases.resume(student.position.window)
     return Life(student, prequential, releases)
 

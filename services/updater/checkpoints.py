@@ -1,6 +1,6 @@
 """Checkpoints: all that a learner needs to go on as if nothing had happened. safetensors and JSON, never pickle.
 
-    <task>/checkpoints/<version>/state.safetensors    the learner's arrays, and the gate's
+    <task>/checkpoints/<version>/state.safetensors    the learner's arrays
     <task>/checkpoints/<version>/progress.json        what they contain; written last
 
 A checkpoint belongs to a bundle of the same version, so that a restart can compare what it rebuilt with what is served.
@@ -38,6 +38,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     catalogues: tuple[File, ...] = ()
     """Every catalogue file so far, in order."""
     weights_sha256: str = ""
+    good: str = ""
+    """The full bundle that had proven good by then; empty for the base."""
 
 
 class Checkpoints:

@@ -1,6 +1,7 @@
 """Decides whether a bundle may be served: every bundle by its weights, and now and then the whole of learning by its quality."""
 
 from collections.abc import Iterable
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +34,16 @@ class Gate:
             return "non_finite"
         return "canary" if len(now) and float(np.abs(now - served).mean()) > self._settings.canary_shift else ""
 
+    def enough(self, recent: Measured | None) -> TypeGuard[Measured]:
+        """Whether there are settled rows enough to say anything."""
+        return recent is not None and len(recent) >= self._settings.rows
+
     def quality(self, recent: Measured | None) -> str:
         """Why learning has gone wrong, by paired log loss over the settled rows and each slice; empty below ``rows`` rows.
 
         The predictions were made before the rows were learned, so they are honest ones.
         """
-        if recent is None or len(recent) < self._settings.rows:
+        if not self.enough(recent):
             return ""
         live = losses(recent.labels, recent.scores["live"])
         for rival in ("frozen", "served"):

@@ -16,6 +16,7 @@ from services.updater.plans import Plans
 from services.updater.settings import UpdaterSettings
 from services.updater.window import Window
 from shared.dead_letters import DeadLetters
+from shared.decoding import decoded
 from shared.errors import BadRecord, Fenced, FreshetError
 from shared.failpoints import failpoint
 from shared.kafka import deliver
@@ -23,7 +24,6 @@ from shared.messages import Example, WindowPlan
 from shared.telemetry import last_record_age
 from shared.topics import examples, windows
 
-_plans = msgspec.msgpack.Decoder(WindowPlan)
 _examples = msgspec.msgpack.Decoder(Example)
 
 IDLE_S = 0.1
@@ -50,7 +50,7 @@ class PlanLog:
         end = (await self._consumer.end_offsets([self._partition]))[self._partition]
         while self.plans.next_offset < end:
             for record in (await self._consumer.getmany(timeout_ms=1000)).get(self._partition, ()):
-                if not self.plans.fold(record.offset, _plans.decode(record.value)):
+                if not self.plans.read(record.offset, record.value):
                     exported.void_plans.inc()
 
     async def claim(self, floor: int) -> None:
@@ -209,16 +209,17 @@ class KafkaWindows:
         except OffsetOutOfRangeError as error:
             raise FreshetError(f"{self._topic}: {error}: {EXPIRED}") from error
         for topic_partition, records in fetched.items():
-            age = time.time() - records[-1].timestamp / 1000
+            behind = records[-1].offset + 1 < (self._consumer.highwater(topic_partition) or 0)
+            age = time.time() - records[-1].timestamp / 1000 if behind else 0.0
             last_record_age.labels(self._topic, str(topic_partition.partition)).set(age)
         return [record for records in fetched.values() for record in records]
 
 
 def _read(record: Any) -> tuple[Read, BadRecord | None]:
     try:
-        return Read(record.partition, record.offset, _examples.decode(record.value)), None
-    except (msgspec.MsgspecError, TypeError) as error:
-        return Read(record.partition, record.offset, None), BadRecord("undecodable", f"no example: {error}")
+        return Read(record.partition, record.offset, decoded(_examples.decode, record.value)), None
+    except BadRecord as error:
+        return Read(record.partition, record.offset, None), error
 
 
 class Bridge:

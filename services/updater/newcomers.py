@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
+from itertools import islice
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,9 +15,13 @@ from services.updater.catalogue import Assortment, build
 from services.updater.texts import TextCache
 from shared.bundles.files import encode_catalogue
 from shared.bundles.storage import Storage
-from shared.errors import FreshetError
+from shared.decoding import decoded
+from shared.errors import BadRecord, FreshetError
 from shared.keys import key
 from shared.messages import Item
+
+ENCODED_AT_ONCE = 2_000
+"""Items in one catalogue file at most: what a kill in the middle of encoding can cost."""
 
 _items = msgspec.json.Decoder(Item)
 
@@ -46,16 +51,18 @@ class Newcomers:
         """Read the catalogue from its beginning, for as long as the process lives."""
         self._consumer.assign(self._partitions)
         await self._consumer.seek_to_beginning()
+        ends = await self._consumer.end_offsets(self._partitions)
         since = time.monotonic()
         while True:
-            fetched = await self._consumer.getmany(timeout_ms=500, max_records=2_000)
+            fetched = await self._consumer.getmany(timeout_ms=500, max_records=ENCODED_AT_ONCE)
             for records in fetched.values():
                 for record in records:
                     self._see(record.key, record.value)
+            ends = {at: end for at, end in ends.items() if await self._consumer.position(at) < end}
             if not self._waiting:
                 since = time.monotonic()
-            elif time.monotonic() - since >= self._wait_s and not fetched:
-                await self._encode(dict(self._waiting))
+            elif time.monotonic() - since >= self._wait_s and not ends:
+                await self._encode(dict(islice(self._waiting.items(), ENCODED_AT_ONCE)))
 
     def _see(self, item_id: bytes | None, value: bytes | None) -> None:
         """Note an item that is new; one that is known costs no decoding."""
@@ -63,8 +70,8 @@ class Newcomers:
         if number in self._assortment or number in self._on_their_way or value is None:
             return
         try:
-            item = _items.decode(value)
-        except msgspec.MsgspecError:
+            item = decoded(_items.decode, value)
+        except BadRecord:
             exported.skipped.labels("undecodable_item").inc()
             return
         self._waiting[item.item_id] = item

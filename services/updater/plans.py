@@ -1,13 +1,19 @@
 """Which plans count: the topic ``windows.<task>`` folded in its order, the same way by everybody who reads it.
 
-Three rules decide. A plan below the highest epoch before it is void: its writer had been replaced. A plan whose number does not
-follow the last one is void: two writers claimed at once. A plan that ``restarts`` from a bundle drops the windows after that bundle
-from the lineage, and goes on from there under new numbers.
+Four rules decide. What is no plan is void. A plan below the highest epoch before it is void: its writer had been replaced. A plan
+whose number does not follow the last one is void: two writers claimed at once. A plan that ``restarts`` from a bundle drops the
+windows after that bundle from the lineage, and goes on from there under new numbers.
 """
 
 from dataclasses import dataclass, field
 
+import msgspec
+
+from shared.decoding import decoded
+from shared.errors import BadRecord
 from shared.messages import WindowPlan
+
+_decode = msgspec.msgpack.Decoder(WindowPlan).decode
 
 
 @dataclass
@@ -23,6 +29,15 @@ class Plans:
     lineage: list[WindowPlan] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=dict)
     """Window of the lineage → the offset after its plan, where a fold that begins with it goes on."""
+
+    def read(self, offset: int, value: bytes | None) -> bool:
+        """Take the topic's next record; whether it is a plan that counts."""
+        try:
+            plan = decoded(_decode, value)
+        except BadRecord:
+            self.next_offset = offset + 1
+            return False
+        return self.fold(offset, plan)
 
     def fold(self, offset: int, plan: WindowPlan) -> bool:
         """Take the next plan; whether it counts."""
@@ -62,7 +77,8 @@ def window_of(version: str) -> int:
 def replanned(task: str, plans: Plans, version: str, without: frozenset[int], *, planned_at: float) -> list[WindowPlan]:
     """The plans that take learning back to a bundle's checkpoint and through the windows after it again, without some.
 
-    They have an epoch of their own, so that the running updater finds itself fenced off, starts again, and follows them.
+    They have the newest epoch: whoever writes them must have claimed it, so that the running updater finds itself fenced off,
+    starts again, and follows them.
 
     Raises:
         ValueError: a window to leave out is not among those after the bundle.
@@ -70,14 +86,13 @@ def replanned(task: str, plans: Plans, version: str, without: frozenset[int], *,
     again = plans.after(window_of(version))
     if unknown := without - {plan.window for plan in again}:
         raise ValueError(f"no window {sorted(unknown)} among those after {version}")
-    first = WindowPlan(
-        task=task, window=plans.window + 1, epoch=plans.epoch + 1, ranges={}, planned_at=planned_at, restarts=version
-    )
+    number, epoch = plans.window + 1, plans.epoch
+    first = WindowPlan(task=task, window=number, epoch=epoch, ranges={}, planned_at=planned_at, restarts=version)
     return [first] + [
         WindowPlan(
             task=task,
-            window=first.window + n,
-            epoch=first.epoch,
+            window=number + n,
+            epoch=epoch,
             ranges=plan.ranges,
             catalogues=plan.catalogues,
             planned_at=plan.planned_at,

@@ -66,12 +66,16 @@ class Publisher:
             self._flight = None
         return self._flight is not None
 
-    def publish(self, release: Release, saved: Saved | None = None) -> None:
-        """Send a bundle on its way; nothing else may be on its way."""
-        self._flight = self._thread.submit(self._run, release, saved)
+    def publish(self, release: Release, saved: Saved | None = None, kept: frozenset[str] = frozenset()) -> None:
+        """Send a bundle on its way; nothing else may be on its way. Versions ``kept`` do not expire with it."""
+        self._flight = self._thread.submit(self._run, release, saved, kept)
+
+    def fall_back(self, chain: Chain, epoch: int) -> None:
+        """Send readers back to a bundle that is there; nothing else may be on its way."""
+        self._flight = self._thread.submit(self._until_done, lambda: self.point(chain, epoch))
 
     def point(self, chain: Chain, epoch: int) -> None:
-        """Move the pointer to a bundle that is there: to claim it for an epoch, or to fall back.
+        """Move the pointer to a bundle that is there, for this epoch.
 
         Raises:
             Fenced: a newer updater holds it.
@@ -100,7 +104,7 @@ class Publisher:
         self._thread.shutdown(cancel_futures=True)
         self._uploads.shutdown(cancel_futures=True)
 
-    def _run(self, release: Release, saved: Saved | None) -> None:
+    def _run(self, release: Release, saved: Saved | None, kept: frozenset[str]) -> None:
         began = time.monotonic()
         if release.anew:
             self.published.clear()
@@ -113,8 +117,8 @@ class Publisher:
         if saved is not None:
             failpoint("checkpoint")
             self._until_done(lambda: self.checkpoint(saved))
-        self._retention.add(manifest)
-        self._retention.step()
+        self._until_done(lambda: self._retention.add(manifest, checkpoint=saved is not None, keep=kept))
+        self._until_done(self._retention.step)
 
     def _store(self, release: Release, files: Mapping[str, bytes], parent: str) -> Manifest:
         """Files first, all at once, then the manifest that names them."""

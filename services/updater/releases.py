@@ -1,7 +1,6 @@
 """Between the loop and the publisher: what is due, what the gate says, and what goes into the next bundle."""
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,8 +26,6 @@ from shared.messages import Example
 from shared.origins import Origins
 
 CANARIES = 256
-KEPT_FULLS = 5
-"""Of the full bundles that a fall-back may choose from."""
 MEASURE_S = 2.0
 
 
@@ -58,18 +55,20 @@ class Releases:
 
     Args:
         served: what the pointer named at the start: nothing is published up to it, and there the rebuilt weights must be its own.
+        good: the full bundle to fall back to: the newest that has proven good, the base before any has.
     """
 
     def __init__(
         self, learner: Learner, publisher: Publisher, schedule: Schedule, gate: Gate, prequential: Prequential, epoch: int,
-        served: Served, log: BoundLogger,
+        served: Served, good: str, log: BoundLogger,
     ) -> None:  # fmt: skip
         self._learner, self._publisher, self._schedule, self._gate = learner, publisher, schedule, gate
         self._prequential, self._epoch, self._served, self._log = prequential, epoch, served, log
+        self._good = good
+        self._candidate: Release | None = None
         self._ledger = Ledger()
         self._refused = ""
         self._anew = False
-        self._fulls = deque([(0.0, publisher.chain.full)], KEPT_FULLS)
         self._last: Batch | None = None
         self._canaries: Batch | None = None
         self._canary_scores = np.zeros(0, np.float32)
@@ -117,7 +116,7 @@ class Releases:
             return
         if position.window > window_of(self._publisher.chain.version):
             self._release(Due(full=True, dense=True, checkpoint=True), position, now)
-            self._publisher.drain(seconds)
+            self._publisher.drain(now + seconds - time.monotonic())
         elif position.window > self._checkpointed:
             self._publisher.checkpoint(self._saved(self._publisher.chain.version, position))
 
@@ -145,12 +144,14 @@ class Releases:
             window=position.window, epoch=self._epoch, due=due, change=change, anew=self._anew, ledger=self._ledger,
             offsets=dict(position.offsets), catalogues=tuple(position.catalogues), metrics=self._measures, created=time.time(),
         )  # fmt: skip
-        self._publisher.publish(release, self._saved(release.version, position) if due.checkpoint else None)
+        if due.checkpoint and self._candidate is None:
+            self._candidate = release
+        saved = self._saved(release.version, position) if due.checkpoint else None
+        self._publisher.publish(release, saved, self._kept())
         self._schedule.done(due, now)
         self._ledger, self._anew, self._refused = Ledger(), False, ""
         exported.gate_open.set(1)
         if due.full:
-            self._fulls.append((release.created, release.version))
             self._choose_canaries()
 
     def _saved(self, version: str, position: Position) -> Saved:
@@ -158,7 +159,7 @@ class Releases:
         progress = Progress(
             version=version, window=position.window, epoch=self._epoch, plans_offset=position.plans_offset,
             offsets=dict(position.offsets), origins=position.origins.state(), catalogues=tuple(position.catalogues),
-            weights_sha256=self._learner.weights_sha256(),
+            weights_sha256=self._learner.weights_sha256(), good=self._good,
         )  # fmt: skip
         return Saved(progress, self._learner.state())
 
@@ -182,13 +183,25 @@ class Releases:
             self._canary_scores = self._learner.predict(self._canaries)[:, 0]
 
     def _quality_holds(self, now: float) -> bool:
-        reason = self._gate.quality(self._prequential.recent()) if now == self._measured_at else self._refused
+        reason = self._judged() if now == self._measured_at else self._refused
         if reason.startswith("quality") and not self._refused.startswith("quality"):
             self._refuse(reason)
             self._fall_back()
         elif self._refused.startswith("quality") and not reason:
             self._refused = ""
         return not reason.startswith("quality")
+
+    def _judged(self) -> str:
+        """What the gate says of the settled rows. Where they are good, so is a bundle that is older than all of them."""
+        recent = self._prequential.recent()
+        reason = self._gate.quality(recent)
+        if not reason and self._candidate and self._gate.enough(recent) and self._candidate.created <= recent.planned_at:
+            self._good, self._candidate = self._candidate.version, None
+        return reason
+
+    def _kept(self) -> frozenset[str]:
+        """What may be fallen back to, now or once it has proven good."""
+        return frozenset({self._good, self._candidate.version if self._candidate else self._good})
 
     def _refuse(self, reason: str) -> None:
         """Publish nothing until the gate opens again, and then everything."""
@@ -198,14 +211,11 @@ class Releases:
         self._log.error("the gate refused a bundle", reason=reason, **self._measures)
 
     def _fall_back(self) -> None:
-        """Point at the newest full bundle from before the rows that look bad."""
-        recent = self._prequential.recent()
-        before = recent.planned_at if recent else 0.0
-        good = next((version for created, version in reversed(self._fulls) if created <= before), self._fulls[0][1])
-        chain = Chain(good, good)
-        self._publisher.point(chain, self._epoch)
+        """Send readers back to the bundle that has proven good; one that waits for its proof has come under suspicion."""
+        self._candidate = None
+        self._publisher.fall_back(Chain(self._good, self._good), self._epoch)
         exported.fallbacks.inc()
-        self._log.error("fell back to the last good bundle", bundle=chain.version)
+        self._log.error("falls back to the last good bundle", bundle=self._good)
 
     def _measure(self, now: float) -> None:
         if now - self._measured_at >= MEASURE_S:

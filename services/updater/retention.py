@@ -5,19 +5,27 @@ names it.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from services.updater.checkpoints import Checkpoints
 from shared.bundles.manifest import File, Manifest, Pointer
 from shared.bundles.storage import Storage
 
 
-def kept(manifests: Mapping[str, Manifest], fulls: int, pin: Pointer | None) -> set[str]:
-    """The versions that stay; the base, window 0, is among them: quality is measured against it."""
+def kept(
+    manifests: Mapping[str, Manifest], fulls: int, pin: Pointer | None, checkpoints: Collection[str], keep: Collection[str]
+) -> set[str]:
+    """The versions that stay.
+
+    The base, window 0, is among them: quality is measured against it. So is the checkpoint from which a restart gets to the oldest
+    full bundle that stays, and what else is to be kept.
+    """
     full = [version for version in sorted(manifests) if manifests[version].kind == "full"]
     oldest = full[-fulls:][0] if full else ""
+    before = max((version for version in checkpoints if version <= oldest), default="")
     pinned = {pin.version, pin.full, *pin.deltas} if pin else set()
-    return {version for version, manifest in manifests.items() if version >= oldest or version in pinned or manifest.window == 0}
+    named = {before, *pinned, *keep}
+    return {version for version, manifest in manifests.items() if version >= oldest or version in named or manifest.window == 0}
 
 
 class Retention:
@@ -33,40 +41,49 @@ class Retention:
         """
         self._storage, self._checkpoints, self._fulls = storage, Checkpoints(storage), fulls
         self._manifests = {version: storage.manifest(version) for version in storage.versions()}
+        self._saved = set(self._checkpoints.versions())
         self._expired: deque[str] = deque()
         self._sweep(set(planned))
 
-    def add(self, manifest: Manifest) -> None:
-        """Note a new bundle; a full one decides anew what has expired."""
+    def add(self, manifest: Manifest, *, checkpoint: bool = False, keep: Collection[str] = ()) -> None:
+        """Note a new bundle; a full one decides anew what has expired.
+
+        Args:
+            manifest: the bundle's.
+            checkpoint: whether it has a checkpoint.
+            keep: versions that do not expire now.
+        """
         self._manifests[manifest.version] = manifest
+        if checkpoint:
+            self._saved.add(manifest.version)
         if manifest.kind == "full":
-            stay = kept(self._manifests, self._fulls, self._storage.pointer("pin"))
+            stay = kept(self._manifests, self._fulls, self._storage.pointer("pin"), self._saved, keep)
             self._expired = deque(sorted(self._manifests.keys() - stay))
 
     def step(self, versions: int = 2) -> int:
         """Delete up to this many expired versions; how many went."""
         done = 0
         while self._expired and done < versions:
-            self._delete(self._expired.popleft())
+            self._delete(self._expired[0])
+            self._expired.popleft()  # only now: where the storage is away it is deleted again
             done += 1
         return done
 
     def _delete(self, version: str) -> None:
-        gone = self._manifests.pop(version)
+        others = _files(manifest for other, manifest in self._manifests.items() if other != version)
         self._storage.objects.delete(self._storage.manifest_key(version))
         self._checkpoints.delete(version)
-        for file in set(gone.files.values()) - self._named():
+        for file in set(self._manifests[version].files.values()) - others:
             self._storage.objects.delete(file.key(self._storage.task))
+        del self._manifests[version]
+        self._saved.discard(version)
 
     def _sweep(self, planned: set[str]) -> None:
         """Delete files that no manifest names: what a kill between a file and its manifest left behind."""
-        named = planned | {file.key(self._storage.task) for file in self._named()}
+        named = planned | {file.key(self._storage.task) for file in _files(self._manifests.values())}
         for key in self._storage.objects.list(f"{self._storage.task}/blobs/"):
             if key not in named:
                 self._storage.objects.delete(key)
-
-    def _named(self) -> set[File]:
-        return _files(self._manifests.values())
 
 
 def _files(manifests: Iterable[Manifest]) -> set[File]:

@@ -67,18 +67,14 @@ class TextCache:
     def write(self, vectors: Mapping[str, F2]) -> None:
         """Add one file with these vectors, whole or not at all."""
         hashes = np.frombuffer(b"".join(map(digest, vectors)), np.uint8).reshape(-1, 32)
-        data = save({"hashes": hashes, "vectors": np.stack(list(vectors.values()))})
-        path = self.folder / f"{ENCODER}-{hashlib.sha256(data).hexdigest()}.safetensors"
-        partial = path.with_suffix(f".{os.getpid()}.part")
-        partial.write_bytes(data)
-        partial.replace(path)
+        self._place(save({"hashes": hashes, "vectors": np.stack(list(vectors.values()))}))
 
     def pull(self) -> None:
         """Fetch the storage's files that are not here."""
         for key in self._objects.list("texts/") if self._objects else ():
             name = key.split("/")[-1]
             if not (self.folder / name).exists() and (found := self._objects.read(key)) is not None:  # type: ignore[union-attr]
-                (self.folder / name).write_bytes(found.data)
+                self._place(found.data)
 
     def push(self) -> None:
         """Send the files that the storage lacks."""
@@ -91,6 +87,13 @@ class TextCache:
                     self._objects.create(f"texts/{path.name}", path.read_bytes())
                 except Lost:
                     continue  # another machine sent the very same file
+
+    def _place(self, data: bytes) -> None:
+        """Under the name that its content gives it, whole or not at all."""
+        path = self.folder / f"{ENCODER}-{hashlib.sha256(data).hexdigest()}.safetensors"
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        partial.write_bytes(data)
+        partial.replace(path)
 
     def _refresh(self) -> None:
         for path in sorted(self.folder.glob(f"{ENCODER}-*.safetensors")):

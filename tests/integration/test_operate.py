@@ -66,13 +66,14 @@ async def test_a_restore_plans_the_windows_after_the_checkpoint_again_without_th
     Checkpoints(storage).save(Progress(version=BASE, window=0, epoch=1, plans_offset=0, offsets={}, origins={}), {})
     again = await bundles.restore(fresh_settings, BASE, [2], now=9.0)
     assert [(plan.window, plan.epoch, plan.restarts, plan.without) for plan in again] == [
-        (4, 2, BASE, False),
-        (5, 2, "", False),
-        (6, 2, "", True),
-        (7, 2, "", False),
+        (5, 2, BASE, False),
+        (6, 2, "", False),
+        (7, 2, "", True),
+        (8, 2, "", False),
+        (9, 2, "", False),  # the claim
     ]
     folded = await bundles.folded(fresh_settings)
-    assert [plan.window for plan in folded.lineage] == [4, 5, 6, 7]
+    assert [plan.window for plan in folded.lineage] == [5, 6, 7, 8, 9]
 
 
 async def test_a_restore_to_what_has_no_checkpoint_changes_nothing(fresh_settings: Settings) -> None:

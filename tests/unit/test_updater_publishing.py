@@ -22,7 +22,7 @@ from shared.bundles.manifest import Manifest, version
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.signing import opened, signing_key, verify_key, write_keys
 from shared.bundles.storage import Storage
-from shared.errors import BundleRefused, Fenced
+from shared.errors import BundleRefused, Fenced, StorageUnavailable
 from shared.tasks import GateSettings
 from tests import learning
 
@@ -143,16 +143,21 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    write_keys(tmp_path / "signing.pem", tmp_path / "verify.pem")
-    storage, learner, key = Storage(MemoryObjects(), "ranking"), learning.learner(), signing_key(tmp_path / "signing.pem")
+    return a_bench(Storage(MemoryObjects(), "ranking"), tmp_path)
+
+
+def a_bench(storage: Storage, folder: Path, keep_fulls: int = 1_000) -> Bench:
+    """A base bundle in this storage, and what publishes after it."""
+    write_keys(folder / "signing.pem", folder / "verify.pem")
+    learner, key = learning.learner(), signing_key(folder / "signing.pem")
     base = publish_base(storage, learner, [], key)
     published = Published.empty(learner.task.model.capacity, learner.task.model.dim)
     published.apply(Change(learner.tables.full(), learner.dense()))
     composer = Composer(learner.task, learner.inputs, learner.trainable(), key)
     chain = Chain(base.version, base.version)
     log = structlog.stdlib.get_logger()
-    publisher = Publisher(storage, composer, published, chain, 1_000, (), lambda _: None, log)
-    return Bench(storage, publisher, learner, tmp_path)
+    publisher = Publisher(storage, composer, published, chain, keep_fulls, (), lambda _: None, log)
+    return Bench(storage, publisher, learner, folder)
 
 
 def test_deltas_applied_to_the_base_are_the_full_bundle_bit_for_bit(bench: Bench) -> None:
@@ -232,4 +237,38 @@ def test_deltas_after_the_oldest_kept_full_bundle_stay() -> None:
         window: int
 
     manifests = {one: Line(kind, int(one[:8])) for one, kind in kinds.items()}
-    assert kept(manifests, 2, None) == {version(n, 1) for n in (0, 2, 3, 4, 5, 6)}  # type: ignore[arg-type]
+    assert kept(manifests, 2, None, (), ()) == {version(n, 1) for n in (0, 2, 3, 4, 5, 6)}  # type: ignore[arg-type]
+
+
+def test_what_a_restart_and_a_fall_back_need_stays_with_its_checkpoint(bench: Bench) -> None:
+    proven = bench.learn(EVERYTHING, checkpoint=True).version
+    bench.learn(EVERYTHING)
+    restart = bench.learn(EVERYTHING, checkpoint=True).version
+    fulls = [bench.learn(EVERYTHING).version for _ in range(3)]
+    retention = Retention(bench.storage, 2)
+    retention.add(bench.storage.manifest(fulls[-1]), keep={proven})
+    while retention.step():
+        pass
+    assert bench.storage.versions() == ["00000000-0001", proven, restart, *fulls[1:]]
+    assert Checkpoints(bench.storage).versions() == ["00000000-0001", proven, restart]
+
+
+class Flickering(MemoryObjects):
+    """A storage that is away for one call of each deletion."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: set[str] = set()
+
+    def delete(self, key: str) -> None:
+        if key not in self.refused:
+            self.refused.add(key)
+            raise StorageUnavailable("away for a moment")
+        super().delete(key)
+
+
+def test_a_storage_that_is_away_while_old_bundles_are_deleted_stops_nothing(tmp_path: Path) -> None:
+    bench = a_bench(Storage(Flickering(), "ranking"), tmp_path, keep_fulls=1)
+    for _ in range(4):
+        last = bench.learn(EVERYTHING)
+    assert bench.storage.versions() == ["00000000-0001", last.version]

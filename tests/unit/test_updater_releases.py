@@ -89,22 +89,24 @@ class Readers:
     chain: Chain = field(default_factory=lambda: Chain("base", "base"))
     busy: bool = False
     sent: list[str] = field(default_factory=list)
+    kept: frozenset[str] = frozenset()
 
-    def publish(self, release: Release, saved: Saved | None = None) -> None:
+    def publish(self, release: Release, saved: Saved | None = None, kept: frozenset[str] = frozenset()) -> None:
         self.sent.append(("everything " if release.anew else "") + str(release.window))
-        self.chain = self.chain.then(release)
+        self.chain, self.kept = self.chain.then(release), kept
 
-    def point(self, chain: Chain, epoch: int) -> None:
+    def fall_back(self, chain: Chain, epoch: int) -> None:
         self.sent.append(f"back to {chain.version}")
         self.chain = chain
 
 
 @dataclass
 class Quality:
-    """Says what the settled rows say: nothing, or that learning is worse than the frozen base."""
+    """Says what the settled rows say: that learning is as good as the frozen base, or worse."""
 
     bad: bool = False
     since: float = 0.0
+    """When the oldest of the rows was planned."""
 
     def measure(self) -> dict[str, float]:
         return {}
@@ -132,9 +134,9 @@ class Line:
         learner = learning.learner()
         self.readers = Readers(Published.empty(learner.task.model.capacity, learner.task.model.dim))
         self.quality, self.gate = Quality(), Gatekeeper(GateSettings(rows=2_000))
-        schedule = Schedule(publish_s=0, dense_s=0, full_s=0, full_deltas=1, checkpoint_s=1e9)
+        schedule = Schedule(publish_s=0, dense_s=0, full_s=0, full_deltas=1, checkpoint_s=15.0)
         self._learner, self._window = learner, 0
-        self._releases = Releases(learner, self.readers, schedule, self.gate, self.quality, 2, Served(0, {}, ""), log)
+        self._releases = Releases(learner, self.readers, schedule, self.gate, self.quality, 2, Served(0, {}, ""), "base", log)
 
     def window(self) -> None:
         """One more, ten seconds later."""
@@ -145,17 +147,28 @@ class Line:
         self._releases.offer(Position(self._window, 0, {}, Origins()), 10.0 * self._window)
 
 
-def test_bad_quality_sends_readers_back_to_before_the_rows_that_look_bad_and_good_quality_sends_everything() -> None:
+def test_a_bundle_has_proven_good_once_all_rows_that_the_gate_looks_at_came_after_it() -> None:
     line = Line()
+    line.window()  # with a checkpoint: it waits for its proof
     line.window()
+    assert line.readers.kept == {"base", "00000001-0002"}
     line.quality.since = time.time()
     line.window()
+    line.quality.bad = True
+    line.window()
+    assert line.readers.sent == ["1", "2", "3", "back to 00000001-0002"]
+
+
+def test_a_bundle_among_the_rows_that_look_bad_is_not_fallen_back_to() -> None:
+    line = Line()
+    for _ in range(5):  # more full bundles than are kept, all of them after the oldest row
+        line.window()
     line.quality.bad = True
     line.window()
     line.window()
     line.quality.bad = False
     line.window()
-    assert line.readers.sent == ["1", "2", "back to 00000001-0002", "everything 5"]
+    assert line.readers.sent == ["1", "2", "3", "4", "5", "back to base", "everything 8"]
 
 
 def test_bad_quality_sends_readers_back_although_the_canaries_refused_before() -> None:

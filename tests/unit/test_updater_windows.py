@@ -86,18 +86,27 @@ def test_a_void_claim_still_fences_the_older_epoch() -> None:
 
 
 def test_a_restore_learns_the_windows_since_again_without_some() -> None:
-    before = folded(*(a_plan(window, ranges={"0": (window, window + 1)}) for window in range(1, 6)))
+    before = folded(*(a_plan(window, ranges={"0": (window, window + 1)}) for window in range(1, 6)), a_plan(6, 2))
     again = replanned("ranking", before, "00000002-0001", frozenset({4}), planned_at=9.0)
-    for offset, plan in enumerate(again, start=5):
+    for offset, plan in enumerate(again, start=6):
         before.fold(offset, plan)
-    assert numbered(before) == [(1, 1), (2, 1), (6, 2), (7, 2), (8, 2), (9, 2)]
+    assert numbered(before) == [(1, 1), (2, 1), (7, 2), (8, 2), (9, 2), (10, 2), (11, 2)]
     assert [(plan.ranges, plan.without) for plan in before.after(2)] == [
         ({}, False),
         ({"0": (3, 4)}, False),
         ({"0": (4, 5)}, True),
         ({"0": (5, 6)}, False),
+        ({}, False),
     ]
     assert before.restarted_from() == "00000002-0001"
+
+
+def test_a_restore_of_which_an_updater_got_ahead_counts_in_no_part() -> None:
+    before = folded(*(a_plan(window) for window in range(1, 4)), a_plan(4, 2))
+    again = replanned("ranking", before, "00000002-0001", frozenset({3}), planned_at=9.0)
+    for offset, plan in enumerate([a_plan(5, 3), *again], start=4):
+        before.fold(offset, plan)
+    assert numbered(before) == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 3)]
 
 
 def test_a_restore_refuses_a_window_that_was_not_learned_since() -> None:

@@ -1,20 +1,22 @@
 """Which bundle is served: looked at, pinned, and learning taken back to one."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from infra.local.operate.topic import records
 from services.updater.checkpoints import Checkpoints
+from services.updater.kafka_windows import PlanLog
 from services.updater.plans import Plans, replanned
 from shared.bundles.manifest import Manifest, Pointer
 from shared.bundles.reader import BundleReader
 from shared.bundles.signing import verify_key
 from shared.bundles.storage import Storage
-from shared.errors import BadInput, BundleRefused
-from shared.kafka import deliver, producer, started
+from shared.errors import BadInput, BundleRefused, KafkaUnavailable, Unavailable
+from shared.kafka import consumer, producer, started
 from shared.messages import WindowPlan
 from shared.settings import Settings
 from shared.topics import windows
@@ -66,37 +68,40 @@ async def restore(settings: Settings, version: str, without: Sequence[int], now:
     Raises:
         BundleRefused: there is no checkpoint of that version; says which there are.
         BadInput: a window to leave out is none of those after the bundle.
+        Unavailable: an updater started in between and is above these plans, none of which counts.
     """
     Checkpoints(Storage.connect(settings)).load(version)
-    client = await started(producer(settings))
+    client, reader = await started(producer(settings)), await started(consumer(settings))
+    log = PlanLog(settings.task, reader, client, Plans())
     try:
-        while (again := await _replan(settings, client, version, frozenset(without), now)) is None:
-            continue  # the running updater wrote in between; it is fenced off now
-        return again
+        await log.follow()
+        _replanned(settings.task, log.plans, version, without, now)  # before anything is written
+        await log.claim(0)
+        again = _replanned(settings.task, log.plans, version, without, now)
+        topic, encode = windows(settings.task), msgspec.msgpack.encode
+        sent = [await client.send(topic, encode(plan), partition=0) for plan in again]  # at once: nobody comes between them
+        await asyncio.gather(*sent)
+        await log.follow()
+    except KafkaError as error:
+        raise KafkaUnavailable(f"the plans were not acknowledged ({error!r}): see `freshet windows list`") from error
     finally:
+        await reader.stop()
         await client.stop()
+    if log.plans.lineage[-len(again) :] != again:
+        raise Unavailable("an updater started just then and took over: nothing was restored; do it again")
+    return again
 
 
-async def _replan(
-    settings: Settings, client: AIOKafkaProducer, version: str, without: frozenset[int], now: float
-) -> list[WindowPlan] | None:
-    """Write the plans of a restore; ``None`` where another plan came before the first, which makes it void."""
-    plans = await folded(settings)
+def _replanned(task: str, plans: Plans, version: str, without: Sequence[int], now: float) -> list[WindowPlan]:
     try:
-        first, *rest = replanned(settings.task, plans, version, without, planned_at=now)
+        return replanned(task, plans, version, frozenset(without), planned_at=now)
     except ValueError as error:
         raise BadInput(str(error), field="without") from None
-    topic, encode = windows(settings.task), msgspec.msgpack.encode
-    if (await deliver(client, topic, encode(first), partition=0)).offset != plans.next_offset:
-        return None
-    for plan in rest:
-        await deliver(client, topic, encode(plan), partition=0)
-    return [first, *rest]
 
 
 async def folded(settings: Settings) -> Plans:
     """The windows planned so far, by the rules that the updater itself follows."""
-    plans, decoder = Plans(), msgspec.msgpack.Decoder(WindowPlan)
+    plans = Plans()
     async for record in records(settings, windows(settings.task)):
-        plans.fold(record.offset, decoder.decode(record.value))
+        plans.read(record.offset, record.value)
     return plans
