@@ -56,7 +56,7 @@ class Program:
     name: str
     command: tuple[str, ...]
     directory: Path
-    grace: int = 20
+    grace: int = 30
     """Seconds that it may take to stop before it is ended by force."""
 
 
