@@ -21,7 +21,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "freshet", "AWS_SECRET_ACCESS_KEY": "freshet
 S3_PORTS = 10
 """How many ports in a row SeaweedFS takes, from its S3 port on."""
 
-JAVA = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+JAVA = ("-Xms128m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -155,7 +155,7 @@ def seaweed(home: Path, port: int) -> Engine:
     ports = tuple(range(port, port + S3_PORTS))
     listen = [f"-{name}.port{kind}={port + 2 * i + j}" for i, name in enumerate(names) for j, kind in enumerate(("", ".grpc"))]
     switches = ("-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0")
-    command = (str(Path(sys.executable).with_name("weed")), "-logtostderr=true", "mini", f"-dir={home}")
+    command = ("env", "GOMEMLIMIT=320MiB", str(Path(sys.executable).with_name("weed")), "-logtostderr=true", "mini", f"-dir={home}")
     address = ("-ip=127.0.0.1", "-ip.bind=127.0.0.1")
     argv = (*command, *address, *listen, *switches)
     endpoint = f"http://127.0.0.1:{port}"
