@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.bench.learning import goals
 from tests.bench.learning.contestants import LEARNING, STANDING, TREES, TUNED_ON, WABBIT
 from tests.bench.learning.measures import COLD, NEW
 from tests.bench.learning.plot import gains
@@ -37,6 +38,7 @@ def write(results: Results, file: Path) -> None:
     """Write the page."""
     budget = max(map(len, (LEARNING, STANDING, TREES, WABBIT)))
     parts = [HEAD.format(tuned=TUNED_ON, budget=budget, cold=COLD, new=NEW)]
+    parts.append("\n".join(["## What was to be reached", *goals.lines(results.sets), ""]))
     parts += [section(name, figures) for name, figures in results.sets.items()]
     if any(gains(figures) for figures in results.sets.values()):
         parts.append(PLOT)
@@ -96,19 +98,14 @@ def sentences(figures: Figures) -> Iterator[str]:
         return
     yield from _against(figures, "frozen", "the frozen base without counters")
     yield from _against(figures, "frozen_counters", "the frozen base with fresh counters, tuned to stand still")
-    rivals = {
-        name: found
-        for name, found in figures.items()
-        if isinstance(found, dict) and found.get("group") == "models" and not name.startswith(("freshet", "frozen"))
-    }
-    outside = {name: found for name, found in rivals.items() if not name.startswith("retrained")}
+    outside = goals.rivals(figures)
     if outside:
         best = min(outside, key=lambda name: outside[name]["logloss"])
         yield from _against(figures, best, f"the best rival by log loss ({best})")
-    for name in rivals:
+    for name in figures:
         if name.startswith("retrained"):
             yield from _against(figures, name, f"the full retrain ({name})")
-            spent, whole = _cost(base), _cost(rivals[name])
+            spent, whole = _cost(base), _cost(figures[name])
             yield f"Learning on cost {spent:,.1f} CPU-seconds, {name} {whole:,.1f}: 1/{whole / spent:,.0f} of it."
     yield from _cold(figures)
     frozen = figures.get("frozen_counters")

@@ -1,0 +1,89 @@
+"""What the project set out to reach on these sets, beside what was reached."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Figures = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One figure that has to be at least, or at most, another.
+
+    Args:
+        where: the set.
+        what: for the page.
+        measure: the figure, of the set's figures; raises ``KeyError`` where a model did not play.
+        bound: what it is held against.
+        least: whether the bound is a least or a most.
+    """
+
+    where: str
+    what: str
+    measure: Callable[[Figures], float]
+    bound: float
+    least: bool = True
+
+
+def rivals(figures: Figures) -> dict[str, Figures]:
+    """Models of others."""
+    own = ("freshet", "frozen", "retrained")
+    return {
+        name: found
+        for name, found in figures.items()
+        if isinstance(found, dict) and found.get("group") == "models" and not name.startswith(own)
+    }
+
+
+def _gain(model: str) -> Callable[[Figures], float]:
+    return lambda figures: figures["freshet"]["auc"] - figures[model]["auc"]
+
+
+def _loss(model: str) -> Callable[[Figures], float]:
+    return lambda figures: figures["freshet"]["logloss"] - figures[model]["logloss"]
+
+
+def _cost(model: str) -> Callable[[Figures], float]:
+    return lambda figures: figures[model]["cpu_s"]["learn"] / figures["freshet"]["cpu_s"]["learn"]
+
+
+def _best(figures: Figures) -> float:
+    return figures["freshet"]["logloss"] - min(found["logloss"] for found in rivals(figures).values())
+
+
+GOALS = (
+    Goal("online_retail", "AUC above the frozen base with text, no counters", _gain("frozen"), 0.027),
+    Goal("online_retail", "AUC above the frozen base with fresh counters", _gain("frozen_counters"), 0.015),
+    Goal("online_retail", "log loss less that of Vowpal Wabbit", _loss("vowpal_wabbit"), 0.0, least=False),
+    Goal("online_retail", "log loss less that of LightGBM trained anew each week", _loss("lightgbm_weekly"), 0.0, least=False),
+    Goal("online_retail", "calibration error", lambda figures: figures["freshet"]["ece"], 0.012, least=False),
+    Goal(
+        "online_retail", "AUC of cold items with text, less that of ids alone (no counters)",
+        lambda figures: figures["freshet_no_counters"]["item_cold.auc"] - figures["freshet_ids"]["item_cold.auc"], 0.05,
+    ),
+    Goal("trivago", "MRR within lists", lambda figures: figures["freshet"]["mrr"], 0.60),
+    Goal("trivago", "log loss less that of the best rival", _best, 0.0, least=False),
+    Goal("complete_journey", "log loss less that of the best rival", _best, 0.0, least=False),
+    Goal(
+        "complete_journey", "recall@10 of the next basket over that of personal top frequency",
+        lambda figures: figures["freshet"]["recall_at_10"] / figures["baskets_before"]["recall_at_10"], 1.06,
+    ),
+    Goal("complete_journey", "explore recall@10", lambda figures: figures["freshet"]["explore_recall_at_10"], 0.03),
+    Goal("complete_journey", "CPU-seconds of the weekly full retrain over learning on", _cost("retrained_weekly"), 45.0),
+    Goal("complete_journey", "log loss less that of the weekly full retrain", _loss("retrained_weekly"), 0.0, least=False),
+)  # fmt: skip
+
+
+def lines(sets: Mapping[str, Figures]) -> Iterator[str]:
+    """The goals as a table; what has not been played is left out."""
+    yield "| set | goal | | reached | |"
+    yield "|---|---|---|---|---|"
+    for goal in GOALS:
+        try:
+            value = goal.measure(sets[goal.where])
+        except KeyError:
+            continue
+        met = value >= goal.bound if goal.least else value <= goal.bound
+        bound = f"{'≥' if goal.least else '≤'} {goal.bound:g}"
+        yield f"| {goal.where} | {goal.what} | {bound} | {value:.4g} | {'yes' if met else '**missed**'} |"
