@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.dead_letters import Record
+from shared.decoding import decoded
+from shared.errors import BadRecord
 from shared.features.events import Events
 from shared.kafka import partition_for
 
@@ -40,18 +42,14 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     actions: list[str]
 
     def events(self) -> tuple[Events, NDArray[np.int64]]:
-        """The events and their offsets.
-
-        Raises:
-            ValueError: the columns are not of one length.
-        """
-        n = len(self.items)
+        """The events and their offsets."""
         offsets, times = np.frombuffer(self.offsets, np.int64), np.frombuffer(self.times, np.int64)
         prices, quantities = np.frombuffer(self.prices), np.frombuffer(self.quantities)
-        if {len(offsets), len(times), len(prices), len(quantities), len(self.actions)} != {n}:
-            raise ValueError(f"columns of different lengths beside {n} items")
-        none = np.zeros(n, np.uint64)
+        none = np.zeros(len(self.items), np.uint64)
         return Events(self.items, self.items, self.actions, times, prices, quantities, none, none, none), offsets
+
+
+_decode = msgspec.msgpack.Decoder(Packed).decode
 
 
 def pack(sources: NDArray[np.int64], offsets: NDArray[np.int64], events: Events, partitions: int) -> Iterator[Passed]:
@@ -80,13 +78,22 @@ def _encode(source: int, offsets: NDArray[np.int64], events: Events, chosen: NDA
     return msgspec.msgpack.encode(Packed(source, at, times, prices, quantities, items, actions))
 
 
-def unpack(value: bytes) -> Packed:
-    """A record's columns.
+def unpack(record: Record, partitions: int) -> Packed:
+    """A record's columns; ``partitions`` is the topics' count.
 
     Raises:
-        msgspec.DecodeError: it is not one.
+        BadRecord: it is no such record (``undecodable``), or not of its partition's items (``misrouted``).
     """
-    return msgspec.msgpack.decode(value, type=Packed)
+    packed = decoded(_decode, record.value)
+    n = len(packed.items)
+    if {len(packed.offsets), len(packed.times), len(packed.prices), len(packed.quantities), 8 * len(packed.actions)} != {8 * n}:
+        raise BadRecord("undecodable", f"columns of different lengths beside {n} items")
+    if not 0 <= packed.source < partitions:
+        raise BadRecord("undecodable", f"there is no partition {packed.source} of behaviour")
+    for item in packed.items:
+        if place(item, partitions) != record.partition:
+            raise BadRecord("misrouted", f"item {item} belongs to another partition")
+    return packed
 
 
 def most_events(record: Record) -> int:

@@ -11,6 +11,8 @@ from services.features import metrics
 from services.features.by_item import Passed
 from services.features.cache import Cache
 from shared.dead_letters import Record
+from shared.decoding import decoded
+from shared.errors import BadRecord
 from shared.features.arena import TIME, VERSION, Arena
 from shared.features.events import known_key, micros
 from shared.features.plans import View
@@ -59,9 +61,9 @@ class Catalogue:
             if not record.value:
                 continue
             try:
-                line = _decode(record.value)
-            except msgspec.DecodeError as error:
-                read.letters.append(("undecodable", str(error), record))
+                line = decoded(_decode, record.value)
+            except BadRecord as error:
+                read.letters.append((error.code, error.reason, record))
                 continue
             if partition_for(line.item_id, self._partitions) != record.partition:
                 read.letters.append(("misrouted", f"item {line.item_id} belongs to another partition", record))
@@ -75,7 +77,7 @@ class Catalogue:
             return []
         arena = self.cache.arena
         rows = arena.rows(read.names)
-        plan, whole = arena.plan, arena.words.view(np.int64)
+        plan, floats, whole, keys = arena.plan, arena.words, arena.words.view(np.int64), arena.words.view(np.uint64)
         columns = {field.name: plan.column(field.name) for field in plan.fields}
         fresh = 0
         for row, (offset, line) in zip(rows.tolist(), read.lines, strict=True):
@@ -84,16 +86,16 @@ class Catalogue:
             fresh += 1
             moment, listed = micros(line.time), int(whole[row, columns["listed"]]) if "listed" in columns else 0
             values = {
-                "price": np.nan if line.price is None else line.price,
-                "stock": np.nan if line.stock is None else line.stock,
-                "boost": line.boost,
-                "category_key": known_key(line.category or ""),
-                "brand_key": known_key(line.brand or ""),
-                "listed": min(moment, listed or moment),
+                "price": (floats, np.nan if line.price is None else line.price),
+                "stock": (floats, np.nan if line.stock is None else line.stock),
+                "boost": (floats, line.boost),
+                "category_key": (keys, known_key(line.category or "")),
+                "brand_key": (keys, known_key(line.brand or "")),
+                "listed": (whole, min(moment, listed or moment)),
             }
             for name in columns.keys() & values.keys():
-                word = values[name]
-                arena.words[row, columns[name]] = word if isinstance(word, float) else np.uint64(word).view(np.float64)
+                words, value = values[name]
+                words[row, columns[name]] = value
             whole[row, VERSION] = offset + 1
             whole[row, TIME] = moment
         metrics.events.labels("catalogue").inc(fresh)

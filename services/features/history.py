@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,6 @@ from services.features import metrics
 from shared.features.plan import Plan
 from shared.features.plans import USER
 
-DAY = 86_400_000_000
 USER_ID, ITEM_ID = "user_id", "item_id"
 """Feast's join keys."""
 
@@ -65,7 +63,5 @@ def table(plan: Plan, names: list[str], rows: np.ndarray, created: datetime) -> 
 
 
 def _by_day(times: np.ndarray) -> dict[str, np.ndarray]:
-    found: dict[str, list[int]] = defaultdict(list)
-    for i, moment in enumerate(times.tolist()):
-        found[datetime.fromtimestamp(moment // DAY * 86_400, UTC).date().isoformat()].append(i)
-    return {day: np.array(chosen) for day, chosen in found.items()}
+    days = times.astype("M8[us]").astype("M8[D]")
+    return {str(day): np.flatnonzero(days == day) for day in np.unique(days)}

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +11,7 @@ from services.features import metrics
 from services.features.by_item import Passed, unpack
 from services.features.cache import Cache
 from shared.dead_letters import Record
+from shared.errors import BadRecord
 from shared.features.arena import VERSION, Arena
 from shared.features.counters import Fold
 from shared.features.events import Events
@@ -66,10 +66,10 @@ class Items:
         parts, letters = [], []
         for record in records:
             try:
-                packed = unpack(record.value or b"")
+                packed = unpack(record, self._partitions)
                 parts.append((packed.source, record.offset + 1, *packed.events()))
-            except (msgspec.DecodeError, ValueError) as error:
-                letters.append(("undecodable", str(error), record))
+            except BadRecord as error:
+                letters.append((error.code, error.reason, record))
         counts = [len(events) for _, _, events, _ in parts]
         whole = np.array([(source, version) for source, version, *_ in parts], np.int64).reshape(-1, 2)
         sources, versions = np.repeat(whole, counts, axis=0).T

@@ -12,6 +12,8 @@ from services.features.by_item import Passed, pack, place
 from services.features.cache import Cache
 from services.features.guard import Guard
 from shared.dead_letters import Record
+from shared.decoding import decoded
+from shared.errors import BadRecord
 from shared.features.arena import VERSION, Arena
 from shared.features.counters import Fold
 from shared.features.events import columns, micros
@@ -69,9 +71,9 @@ class Users:
         read = Read([])
         for record in records:
             try:
-                event = _decode(record.value or b"")
-            except msgspec.DecodeError as error:
-                read.letters.append(("undecodable", str(error), record))
+                event = decoded(_decode, record.value)
+            except BadRecord as error:
+                read.letters.append((error.code, error.reason, record))
                 continue
             if place(event.user_id, self._partitions) != record.partition:
                 read.letters.append(("misrouted", f"user {event.user_id} belongs to another partition", record))

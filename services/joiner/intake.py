@@ -8,6 +8,8 @@ import msgspec
 from services.joiner.examples import consistent
 from services.joiner.records import Answered, Refuse, Shown
 from shared.dead_letters import Record
+from shared.decoding import decoded
+from shared.errors import BadRecord
 from shared.kafka import partition_for
 from shared.messages import Behaviour, Impression
 
@@ -34,11 +36,11 @@ def impressions(records: Sequence[Record], partitions: int) -> Intake:
     sorted_out = Intake([], [])
     for record in records:
         try:
-            one = _impression(record.value or b"")
+            one = decoded(_impression, record.value)
             if not one.degraded and not consistent(one):
-                raise msgspec.ValidationError("its arrays do not have the lengths of its items and inputs")
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            sorted_out.refused.append(Refuse("undecodable", f"not an impression: {error}", record))
+                raise BadRecord("undecodable", "its arrays do not have the lengths of its items and inputs")
+        except BadRecord as error:
+            sorted_out.refused.append(Refuse(error.code, f"not an impression: {error}", record))
             continue
         if strayed := _strayed(one.user_id, record, partitions):
             sorted_out.refused.append(strayed)
@@ -52,9 +54,9 @@ def outcomes(records: Sequence[Record], partitions: int, labels: frozenset[str])
     sorted_out = OutcomeIntake([], [])
     for record in records:
         try:
-            event = _behaviour(record.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            sorted_out.refused.append(Refuse("undecodable", f"not a behaviour event: {error}", record))
+            event = decoded(_behaviour, record.value)
+        except BadRecord as error:
+            sorted_out.refused.append(Refuse(error.code, f"not a behaviour event: {error}", record))
             continue
         if event.request_id is None or event.action not in labels:
             continue

@@ -9,7 +9,8 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.errors import KafkaUnavailable
+from shared.decoding import decoded
+from shared.errors import BadRecord, KafkaUnavailable
 from shared.kafka import check_topics, consumer, producer, started
 from shared.messages import BundleAnnouncement, Impression
 from shared.settings import Settings
@@ -61,10 +62,10 @@ async def listen(settings: Settings, announce: Callable[[], None]) -> None:
         await client.stop()
 
 
-def _is_for(task: str, value: bytes) -> bool:
+def _is_for(task: str, value: bytes | None) -> bool:
     try:
-        return _announcements.decode(value).task == task
-    except msgspec.MsgspecError as error:
+        return decoded(_announcements.decode, value).task == task
+    except BadRecord as error:
         _log.error("announcement_undecodable", detail=str(error))
         return True  # looking at the pointer once too often does no harm
 

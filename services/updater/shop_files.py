@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from shared.datasets.moments import Moment
 from shared.datasets.sampling import Sampled
-from shared.errors import BadSettings
+from shared.decoding import decoded
+from shared.errors import BadRecord, BadSettings
 from shared.messages import Behaviour, Item
 
 LIST = 10
@@ -45,7 +46,7 @@ def _read(folder: Path, name: str, kind: type[T]) -> list[T]:
         return [_line(partial(msgspec.convert, _given(row), kind), parquet, number) for number, row in enumerate(rows, 1)]
     if ndjson.exists():
         decode, lines = msgspec.json.Decoder(kind).decode, ndjson.read_bytes().splitlines()
-        return [_line(partial(decode, line), ndjson, number) for number, line in enumerate(lines, 1) if line]
+        return [_line(partial(decoded, decode, line), ndjson, number) for number, line in enumerate(lines, 1) if line]
     fields = f"their fields are those of {kind.__name__} in shared/messages.py"
     raise BadSettings(f"{folder} has neither {parquet.name} nor {ndjson.name}; {fields}")
 
@@ -58,5 +59,5 @@ def _given(row: dict[str, Any]) -> dict[str, Any]:
 def _line(read: Callable[[], T], file: Path, number: int) -> T:
     try:
         return read()
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, BadRecord) as error:
         raise BadSettings(f"{file}, line {number}: {error}") from None

@@ -25,6 +25,8 @@ from tests.features import START, at, event, plans
 PLANS = plans()
 PARTITIONS = 4
 ANN = partition_for("ann", PARTITIONS)
+ONE = (np.zeros(1, np.int64).tobytes(), np.zeros(1, np.int64).tobytes(), np.zeros(1).tobytes(), np.ones(1).tobytes())
+"""The columns of one event in a packed record."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def test_packed_records_hold_every_event_once_in_order_of_one_source_and_on_its_
     sources = np.arange(50) % 2
     found: dict[tuple[str, int], list[float]] = {}
     for partition, value in pack(sources, np.arange(100, 150), batch, PARTITIONS):
-        packed = unpack(value)
+        packed = unpack(Arrived(value, 0, partition), PARTITIONS)
         read, offsets = packed.events()
         assert {partition_for(item, PARTITIONS) for item in read.item} == {partition}
         assert (offsets == read.price + 100).all()
@@ -184,8 +186,15 @@ async def test_both_sides_together_count_what_the_import_of_history_counts() -> 
 
 async def test_bytes_that_are_no_record_are_set_apart() -> None:
     items = Items(PLANS.item, Shelf(), 64, partitions=PARTITIONS)
-    read = items.decode([Arrived(b"\xc1", 0), Arrived(msgspec.msgpack.encode((0, b"", b"", b"", b"", ["x"], ["view"])), 1)])
-    assert [reason for reason, *_ in read.letters] == ["undecodable", "undecodable"]
+    packed = [
+        (0, b"", b"", b"", b"", ["x"], ["view"]),
+        (PARTITIONS, *ONE, ["tea"], ["view"]),
+        (-1, *ONE, ["tea"], ["view"]),
+        (0, *ONE, ["tea"], ["view"]),
+    ]
+    elsewhere = (partition_for("tea", PARTITIONS) + 1) % PARTITIONS
+    read = items.decode([Arrived(value, 0, elsewhere) for value in (b"\xc1", *map(msgspec.msgpack.encode, packed))])
+    assert [reason for reason, *_ in read.letters] == ["undecodable"] * 4 + ["misrouted"]
     assert len(read.events) == 0
 
 
