@@ -1,5 +1,6 @@
 """A shop for ranking's tests: plans and rows in the store, bundles in the storage, and the service as a process of its own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ from shared.messages import Inputs
 from shared.settings import Settings
 from shared.tasks import RANKING, ModelSettings
 from tests.bundles import Model, Publisher, a_key, a_model
+from tests.conftest import variables
 from tests.features import at, declared_plans, event, plans
 
 WAIT_SECONDS = 120.0
@@ -126,6 +128,15 @@ class Service:
         except httpx.TransportError:
             return False
 
+    def asked_to_death(self) -> list[str]:
+        """Ask until it is killed; the ids of the requests that it answered."""
+        answered: list[str] = []
+        with contextlib.suppress(httpx.TransportError):
+            while True:
+                answered.append(self.rank()["request_id"])
+        assert self.process.wait(10) == -signal.SIGKILL
+        return answered
+
     def kill(self) -> None:
         """As a lost machine."""
         self.process.kill()
@@ -138,16 +149,28 @@ class Service:
 
 
 @contextmanager
-def running(settings: Settings, folder: Path, *, wait: bool = True, port: int = 0, **more: Any) -> Iterator[Service]:
-    """The service on a free port, trusting key 1; ``more`` are further settings."""
+def running(
+    settings: Settings, folder: Path, *, wait: bool = True, port: int = 0, without: str = "", **more: Any
+) -> Iterator[Service]:
+    """The service on a free port, trusting key 1.
+
+    Args:
+        settings: where the engines are.
+        folder: of its log and key.
+        wait: return once it is ready.
+        port: a certain one.
+        without: a safeguard of ``tests.faults.hasty_ranking`` that is off.
+        more: further settings.
+    """
     public = folder / "verify.pem"
     public.write_bytes(a_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     port = port or free_block(1)
-    values = settings.model_dump() | {"verify_key": public, "ranking_port": port, "ranking_poll_seconds": 0.3} | more
-    environment = os.environ | {f"FRESHET_{name.upper()}": str(value) for name, value in values.items()}
+    own = {"verify_key": public, "ranking_port": port, "ranking_poll_seconds": 0.3} | more
+    environment = os.environ | variables(settings) | {f"FRESHET_{name.upper()}": str(value) for name, value in own.items()}
     log = folder / f"ranking-{port}.log"
     with log.open("ab") as out:
-        command = [sys.executable, "-m", "services.ranking"]
+        entry = ("tests.faults.hasty_ranking", without) if without else ("services.ranking",)
+        command = [sys.executable, "-m", *entry]
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         service = Service(process, f"http://127.0.0.1:{port}", log, client)

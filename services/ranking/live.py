@@ -10,6 +10,7 @@ from services.ranking import metrics
 from shared.bundles.manifest import Pointer
 from shared.bundles.reader import BundleReader, steps
 from shared.errors import BundleRefused, StorageUnavailable
+from shared.failpoints import failpoint
 from shared.model.scorer import Scorer
 from shared.model.update import Update
 
@@ -96,10 +97,12 @@ class LiveModel:
             scorer = self.current
             contents = await asyncio.to_thread(self._reader.fetch, version, scorer.texts)
             update = await asyncio.to_thread(Update.prepare, scorer, contents)
+            failpoint("ranking.prepared")
             applying = time.perf_counter()
             self._scorer = update.apply()
             metrics.apply_seconds.observe(time.perf_counter() - applying)
             self._swapped("delta", began)
+            failpoint("ranking.swapped")
             began = time.perf_counter()
 
     async def _load(self, target: Pointer, began: float) -> None:

@@ -1,6 +1,10 @@
 """Engines are killed under ranking and it keeps answering; ranking is killed and comes back as it was."""
 
+import asyncio
 import os
+import random
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -9,14 +13,18 @@ import pytest
 
 from shared.bundles.manifest import version
 from shared.bundles.signing import sign
+from shared.messages import Impression
 from shared.settings import Settings
 from tests.bundles import Publisher, a_key
+from tests.collector import read_all
 from tests.conftest import Engines
 from tests.ranking import Service, a_publisher, fill_store, running, shop_model
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
 ROUNDS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
+PLACES = ("ranking.prepared", "ranking.swapped")
+"""Named points of a swap."""
 
 
 @pytest.fixture
@@ -36,17 +44,43 @@ def answers(service: Service, seconds: float) -> list[dict[str, object]]:
     return found
 
 
-def test_killed_at_any_moment_it_serves_the_pointer_when_it_is_back(
+def test_killed_at_named_points_and_at_random_it_serves_the_pointer_when_it_is_back(
     fresh_settings: Settings, publisher: Publisher, tmp_path: Path
 ) -> None:
-    for round_ in range(ROUNDS):
-        with running(fresh_settings, tmp_path) as service:
-            publisher.delta(dense=round_ % 2 == 0)
-            time.sleep(0.05 * round_)  # before, while and after it swaps
-            service.kill()
-        with running(fresh_settings, tmp_path) as service:
+    """It is asked meanwhile, and waits for Kafka: what it showed is on the topic, killed or not."""
+    chance, answered = random.Random(4), set[str]()
+
+    def life(failpoint: str) -> None:
+        with running(fresh_settings, tmp_path, ranking_impressions_wait=True, failpoint=failpoint) as service:
             assert service.rank()["bundle"] == publisher.pointer().version
-            assert service.stop() == 0
+            publisher.delta(dense=chance.random() < 0.5)
+            if not failpoint:
+                threading.Timer(chance.uniform(0, 0.6), service.kill).start()
+            answered.update(service.asked_to_death())
+
+    for place in (*PLACES, "") * ROUNDS:
+        life(place)
+    with running(fresh_settings, tmp_path) as service:
+        assert service.rank()["bundle"] == publisher.pointer().version
+        assert service.stop() == 0
+    assert answered <= logged(fresh_settings)
+
+
+def test_without_waiting_for_kafka_a_kill_loses_what_was_shown(
+    fresh_settings: Settings, publisher: Publisher, engines: Engines, tmp_path: Path
+) -> None:
+    with running(fresh_settings, tmp_path) as service:
+        os.kill(engines.kafka.pid, signal.SIGSTOP)
+        shown = {service.rank()["request_id"] for _ in range(20)}
+        service.kill()
+        os.kill(engines.kafka.pid, signal.SIGCONT)
+    assert shown - logged(fresh_settings)
+
+
+def logged(settings: Settings) -> set[str]:
+    """The requests whose impressions Kafka has."""
+    values = asyncio.run(read_all(settings, Impression.topic)).values()
+    return {msgspec.msgpack.decode(value, type=Impression).request_id for value in values}
 
 
 def test_valkey_killed_it_answers_without_counters(
@@ -75,6 +109,15 @@ def test_seaweed_killed_it_keeps_its_bundle_and_goes_on_after(
             engines.seaweed.start()
             publisher.delta()
             service.until_serving(version(round_ + 1, 1))
+
+
+def test_without_staying_where_it_is_it_would_fall_with_the_storage(
+    fresh_settings: Settings, publisher: Publisher, engines: Engines, tmp_path: Path
+) -> None:
+    with running(fresh_settings, tmp_path, without="stay") as service:
+        engines.seaweed.kill()
+        assert service.process.wait(60) == 1
+        engines.seaweed.start()
 
 
 def test_kafka_killed_it_answers_and_the_impressions_arrive_after(
@@ -110,8 +153,7 @@ def test_kafka_killed_a_service_that_waits_says_so(
 def test_bad_bundles_are_refused_and_the_old_one_serves(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
     with running(fresh_settings, tmp_path) as service:
         good = publisher.signer
-        spoilers = (("forged", forged), ("corrupt", corrupt), ("inputs", unknown_input), ("non_finite", non_finite))
-        for seed, (code, spoil) in enumerate(spoilers, 1):
+        for seed, (code, spoil) in enumerate(SPOILERS.items(), 1):
             before = service.rank()["bundle"]
             spoil(publisher)
             service.until(lambda code=code: service.metric(f'ranking_bundles_refused_total{{code="{code}"}}') == 1)
@@ -120,6 +162,18 @@ def test_bad_bundles_are_refused_and_the_old_one_serves(fresh_settings: Settings
             publisher.model = shop_model(seed)
             service.until_serving(publisher.full().version)
         assert [line["level"] for line in service.lines("bundle_refused")] == ["error"] * 4
+
+
+def test_without_a_look_at_them_bad_bundles_would_serve(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
+    with running(fresh_settings, tmp_path, without="look") as service:
+        good = publisher.signer
+        for seed, spoil in enumerate(SPOILERS.values(), 1):
+            spoil(publisher)
+            service.until(lambda: service.metric("ranking_bundle_window") == publisher.window)
+            publisher.signer = good
+            publisher.model = shop_model(seed)
+            publisher.full()
+            service.until(lambda: service.metric("ranking_bundle_window") == publisher.window)
 
 
 def forged(publisher: Publisher) -> None:
@@ -131,12 +185,14 @@ def corrupt(publisher: Publisher) -> None:
     manifest = publisher.delta(publish=False)
     blob = manifest.files["tables"].key("ranking")
     found = publisher.storage.objects.read(blob)
-    publisher.storage.objects.replace(blob, found.data[:-1] + b"?", found.etag)
+    weight = 8 + int.from_bytes(found.data[:8], "little")  # the first one, behind the header of safetensors
+    spoiled = bytes([found.data[weight] ^ 1])
+    publisher.storage.objects.replace(blob, found.data[:weight] + spoiled + found.data[weight + 1 :], found.etag)
     publisher.storage.move_latest(publisher.pointer())
 
 
 def unknown_input(publisher: Publisher) -> None:
-    manifest = publisher.delta(publish=False)
+    manifest = publisher.full(publish=False)
     inputs = msgspec.structs.replace(manifest.inputs, user=("user.mood", *manifest.inputs.user[1:]))
     key = publisher.storage.manifest_key(manifest.version)
     publisher.storage.objects.delete(key)
@@ -147,3 +203,7 @@ def unknown_input(publisher: Publisher) -> None:
 def non_finite(publisher: Publisher) -> None:
     publisher.model.dense["bias"][0] = float("nan")
     publisher.delta()
+
+
+SPOILERS = {"forged": forged, "corrupt": corrupt, "inputs": unknown_input, "non_finite": non_finite}
+"""By the code that each is refused with."""
