@@ -13,7 +13,7 @@ from shared.datasets.candidates import DAY, NOTHING
 from shared.datasets.sampling import Sampled
 from shared.messages import Behaviour, Item
 from tests.bench.learning.columns import cut, load, save, whole
-from tests.bench.learning.measures import Curve, Judge
+from tests.bench.learning.measures import Judge, influence
 from tests.bench.learning.protocol import F8, I8, Delays, Known, Stream, replay, windows
 from tests.learning import INPUTS, assortment, batch, shown
 
@@ -172,10 +172,17 @@ def test_a_difference_is_zero_against_itself_and_its_interval_holds_the_value() 
     assert low > 0
 
 
-def test_a_weighted_curve_with_equal_weights_is_the_plain_auc() -> None:
+def test_the_interval_is_that_of_resampled_aucs() -> None:
     rng = np.random.default_rng(2)
-    labels, scores = (rng.random(500) < 0.2).astype(float), rng.integers(0, 20, 500) / 20  # with ties
-    assert Curve(labels, scores).area(np.ones(500)) == pytest.approx(auc(labels, scores))
+    labels, units = (rng.random(4_000) < 0.2).astype(float), np.arange(4_000) // 4
+    first, second = ((labels + rng.normal(0, noise, 4_000)).round(1) for noise in (1.0, 1.5))  # with ties
+    judge = Judge(labels, units, units, {})
+    value, low, high = judge.difference(first, second)["auc"]
+    rows = [(4 * rng.integers(0, 1_000, 1_000)[:, None] + np.arange(4)).ravel() for _ in range(300)]
+    exact = [auc(labels[chosen], first[chosen]) - auc(labels[chosen], second[chosen]) for chosen in rows]
+    assert value == pytest.approx(auc(labels, first) - auc(labels, second))
+    assert [low, high] == pytest.approx(np.percentile(exact, [2.5, 97.5]).tolist(), abs=0.005)
+    assert influence(labels, first).sum() == pytest.approx(0.0, abs=1e-9)
 
 
 def test_ranks_within_lists_count_ties_half() -> None:
