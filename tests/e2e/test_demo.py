@@ -91,7 +91,7 @@ def test_the_stack_starts_from_the_same_base_and_operators_can_work_on_it(played
         assert "pin" in _said(freshet(environment, "bundles", "list"))
         assert "unpinned" in _said(freshet(environment, "bundles", "unpin"))
         assert "there is no bundle 9" in freshet(environment, "bundles", "verify", "9").stdout
-        assert "window" in _said(freshet(environment, "windows"))
+        assert "window" in _said(freshet(environment, "windows", "list"))
         assert "reason" in _said(freshet(environment, "dead-letters", "list"))
         assert "no service has read a record since it started" in _said(freshet(environment, "lag"))  # nobody shops
         _said(freshet(environment, "up"))  # what runs is left alone

@@ -1,0 +1,67 @@
+"""A shop of one's own, by the README's commands: import its past, start, send events, ask, and be answered by what was learned."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.stack import freshet, stopped_after, variables
+from tests.updaters import until
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
+KINDS = ("tea", "milk", "bread", "rice")
+
+
+def the_past(folder: Path) -> None:
+    """Sixty items and a month in which each of twenty users prefers one kind."""
+    dice, start = random.Random(1), datetime(2026, 1, 1, tzinfo=UTC)
+    items = [
+        {
+            "item_id": f"p{n}",
+            "time": start.isoformat(),
+            "title": f"{KINDS[n % 4]} {n}",
+            "category": KINDS[n % 4],
+            "price": 1 + n % 7,
+        }
+        for n in range(60)
+    ]
+    events = []
+    for n in range(2_000):
+        user = dice.randrange(20)
+        item = 4 * dice.randrange(15) + user % 4 if dice.random() < 0.8 else dice.randrange(60)
+        action, time = dice.choice(("view", "cart", "purchase")), start + timedelta(minutes=20 * n)
+        named = {"event_id": f"e{n}", "user_id": f"u{user}", "item_id": f"p{item}"}
+        events.append(named | {"action": action, "time": time.isoformat(), "price": 1 + item % 7})
+    for name, lines in (("items", items), ("behaviour", events)):
+        (folder / f"{name}.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_shop_is_plugged_in_by_four_commands(tmp_path: Path) -> None:
+    the_past(tmp_path)
+    environment = variables(tmp_path / "state")
+    with stopped_after(environment):
+        empty = freshet(environment, "up", "--empty")
+        assert "wait for a first bundle" in " ".join(empty.stdout.split()), empty.stdout + empty.stderr
+        imported = freshet(environment, "history", str(tmp_path))
+        assert imported.returncode == 0, imported.stdout + imported.stderr
+        assert freshet(environment, "up").returncode == 0
+
+        answer = rank(environment, *(f"p{n}" for n in range(8)))
+        assert {item["item_id"] for item in answer["items"][:2]} == {"p3", "p7"}, "u3 always liked rice"
+        bought = {"event_id": "e", "request_id": answer["request_id"], "user_id": "u3", "item_id": "p0", "action": "purchase"}
+        httpx.post(door(environment, "collector") + "/events", json=bought).raise_for_status()
+        until(lambda: rank(environment, "p0")["window"] > answer["window"])
+
+
+def door(environment: dict[str, str], service: str) -> str:
+    return f"http://127.0.0.1:{environment[f'FRESHET_{service.upper()}_PORT']}"
+
+
+def rank(environment: dict[str, str], *items: str) -> Any:
+    """What u3 is shown of these."""
+    body = {"user_id": "u3", "candidates": [{"item_id": item} for item in items]}
+    return httpx.post(door(environment, "ranking") + "/rank", json=body).raise_for_status().json()
