@@ -58,5 +58,6 @@ def consistent(impression: Impression) -> bool:
         and len(impression.log_odds) in (0, FLOAT * n)
         and len(impression.user_features) == FLOAT * user
         and len(impression.candidate_features) == FLOAT * n * candidate
+        and len(impression.history) % 8 == 0
         and 2 * len(impression.history_weights) == len(impression.history)
     )

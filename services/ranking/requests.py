@@ -31,7 +31,7 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     item_id: Id
     price: Money | None = None
     """For one unit; the catalogue's where it is not given."""
-    context: dict[str, float] = {}
+    context: dict[str, Annotated[float, Meta(ge=-1e12, le=1e12)]] = {}
     """The numbers that the task declares, such as a promotion; 0 where not given."""
     log_odds: Annotated[float, Meta(ge=-100, le=100)] = 0.0
     """Correction for the sampling of the candidates, added to the logit."""

@@ -1,5 +1,6 @@
 """Examples as columns: one row for each shown item, in the order of the plan."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -190,10 +191,10 @@ def first_rows(batch: Batch, count: int) -> Batch:
 
 
 def check(example: Example) -> None:
-    """Refuse an example whose parts do not fit together.
+    """Refuse an example whose parts do not fit together, or whose numbers would spoil the weights.
 
     Raises:
-        BadRecord: ``shapes``, and which part.
+        BadRecord: ``shapes`` or ``values``, and which part.
     """
     impression = example.impression
     n, user, candidate = len(impression.items), len(impression.inputs.user), len(impression.inputs.candidate)
@@ -201,6 +202,7 @@ def check(example: Example) -> None:
         "scores": (impression.scores, 4 * n),
         "user_features": (impression.user_features, 4 * user),
         "candidate_features": (impression.candidate_features, 4 * n * candidate),
+        "history": (impression.history, len(impression.history) // 8 * 8),
         "history_weights": (impression.history_weights, len(impression.history) // 2),
     }
     for name, (data, size) in sizes.items():
@@ -212,6 +214,19 @@ def check(example: Example) -> None:
         raise BadRecord("shapes", f"an outcome names an item outside the {n} shown")
     if example.kind == "correction" and (n != 1 or len(example.outcomes) != 1 or example.corrects is None):
         raise BadRecord("shapes", "a correction has one item, one outcome, and the list that it corrects")
+    _check_values(impression)
+
+
+def _check_values(impression: Impression) -> None:
+    """All are finite, but that a feature may be NaN: unknown."""
+    if not math.isfinite(impression.time):
+        raise BadRecord("values", f"its time is {impression.time}")
+    for name in ("scores", "log_odds", "history_weights"):
+        if not np.isfinite(_floats(getattr(impression, name), 0)).all():
+            raise BadRecord("values", f"{name} has a value that is not finite")
+    for name in ("user_features", "candidate_features"):
+        if np.isinf(_floats(getattr(impression, name), 0)).any():
+            raise BadRecord("values", f"{name} has an infinite value")
 
 
 def _items(shown: Iterable[Impression]) -> U8:

@@ -14,7 +14,7 @@ SMALLEST = 1e-3
 
 @dataclass(slots=True)
 class Moments:
-    """Count, mean and squared deviations of each feature's slog1p, over every value that is a number (Chan et al., 1979)."""
+    """Count, mean and squared deviations of each feature's slog1p, over every finite value (Chan et al., 1979)."""
 
     count: F8
     mean: F8
@@ -28,7 +28,7 @@ class Moments:
     def update(self, columns: slice, values: NDArray[np.float32]) -> None:
         """Take in (k, w) values of these w columns."""
         x = np.copysign(np.log1p(np.abs(values.astype(np.float64))), values)
-        known = ~np.isnan(x)
+        known = np.isfinite(x)
         n = known.sum(0)
         if not n.any():
             return

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from services.updater.batches import Batcher
+from services.updater.normaliser import Moments
 from shared.keys import keys
 from shared.messages import Example
 from tests.learning import INPUTS, assortment, batch, bought, correction, shown
@@ -66,6 +67,7 @@ def test_degraded_impressions_are_counted_and_not_learned() -> None:
         ({"user_features": b"1234"}, "user_features"),
         ({"candidate_features": b""}, "candidate_features"),
         ({"history_weights": b"12"}, "history_weights"),
+        ({"history": b"1234", "history_weights": b"12"}, "history"),
         ({"log_odds": b"1234"}, "log_odds"),
         ({"scores": b""}, "scores"),
     ],
@@ -79,6 +81,48 @@ def test_an_example_whose_parts_do_not_fit_is_refused_by_name_and_the_rest_is_le
     [(example, error)] = refused.examples
     assert example is bad
     assert (error.code, reason in error.reason) == ("shapes", True)
+
+
+def values(count: int, last: float) -> bytes:
+    return np.array([0.5] * (count - 1) + [last], np.float32).tobytes()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"scores": values(5, np.inf)},
+        {"scores": values(5, np.nan)},
+        {"log_odds": values(5, np.nan)},
+        {"history_weights": values(3, np.nan)},
+        {"user_features": values(2, np.inf)},
+        {"candidate_features": values(15, -np.inf)},
+        {"time": np.nan},
+        {"time": np.inf},
+    ],
+    ids=lambda broken: next(iter(broken)),
+)
+def test_an_example_with_a_number_that_would_spoil_the_weights_is_refused(broken: dict[str, object]) -> None:
+    bad = msgspec.structs.replace(shown(1), impression=msgspec.structs.replace(shown(1).impression, **broken))
+    made, refused = Batcher(INPUTS, ("purchase",), assortment()).batch([bad, shown(2)], lambda _: True)
+    assert len(made) == 5
+    assert [(error.code, next(iter(broken)) in error.reason) for _, error in refused.examples] == [("values", True)]
+
+
+def test_a_feature_may_be_unknown() -> None:
+    unknown = msgspec.structs.replace(shown(1).impression, user_features=values(2, np.nan), candidate_features=values(15, np.nan))
+    made = batch([msgspec.structs.replace(shown(1), impression=unknown)])
+    assert np.isnan(made.user_features).sum() == np.isnan(made.candidate_features).sum() == 1
+
+
+def test_a_value_that_is_not_finite_leaves_the_moments_alone() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.exponential(size=(30, 2)).astype(np.float32)
+    spoiled = np.insert(values, [3, 9, 20], np.array([[np.inf], [-np.inf], [np.nan]]), axis=0)
+    moments = Moments.of(2), Moments.of(2)
+    for one, seen in zip(moments, (values, spoiled), strict=True):
+        one.update(slice(0, 2), seen)
+    for plain, kept in zip(*(one.state().values() for one in moments), strict=True):
+        assert kept == pytest.approx(plain)
 
 
 def test_an_outcome_outside_the_list_is_refused() -> None:
