@@ -119,6 +119,8 @@ class Impression(Message, frozen=True, kw_only=True, omit_defaults=True):
     """float32 (h,): their decayed counts."""
     degraded: bool = False
     """Scored without the feature store: never learned."""
+    trace: str = ""
+    """W3C ``traceparent`` of the ranking; empty where nobody follows it."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

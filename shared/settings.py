@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     host: str = "127.0.0.1"
     """Address that HTTP doors and metrics listen on."""
+    traces: str = ""
+    """OTLP endpoint (HTTP) that spans are sent to, such as `http://127.0.0.1:4318`; no traces are made without one."""
+    traces_share: float = Field(0.01, ge=0, le=1)
+    """Share of the calls that are followed where the caller does not say."""
     secrets: Path | None = None
     """Folder whose files are settings too, named in lower case (`freshet_kafka_password`). The environment goes first."""
 

@@ -32,14 +32,14 @@ class Image:
 
 
 IMAGES = {
-    "collector": Image(("collector", "msk")),
+    "collector": Image(("collector", "msk", "tracing")),
     "features": Image(("features", "msk")),
-    "joiner": Image(("joiner", "msk")),
-    "ranking": Image(("ranking", "msk")),
+    "joiner": Image(("joiner", "msk", "tracing")),
+    "ranking": Image(("ranking", "msk", "tracing")),
     "shopper": Image(("shopper",)),
     # The encoder is its weights and our own forward pass; nothing is compiled at run time; history imports the example shop.
     "updater": Image(
-        extras=("updater", "encoder", "shopper", "msk"),
+        extras=("updater", "encoder", "shopper", "msk", "tracing"),
         also=("tokenizers",),
         without=("sentence-transformers", "transformers", "huggingface-hub", "triton", "setuptools"),
     ),

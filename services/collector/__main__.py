@@ -16,6 +16,7 @@ from services.collector.follow import Follower
 from services.collector.link import SERVICE, Link
 from services.collector.settings import CollectorSettings
 from services.collector.stamp import Catalogue, Clock
+from shared import traces
 from shared.access import Access, keys
 from shared.errors import BadSettings, FreshetError
 from shared.telemetry import log
@@ -25,8 +26,9 @@ async def serve(settings: CollectorSettings) -> None:
     """Listen until SIGTERM, then finish what is in flight.
 
     Raises:
-        BadSettings: the port is taken, or a topic is not what the table says.
+        BadSettings: the port is taken, OpenTelemetry is wanted and missing, or a topic is not what the table says.
     """
+    traces.begin(SERVICE, settings)
     catalogue, link = Catalogue(), Link(settings)
     follower = Follower(settings, catalogue, link.keep)
     clock, budget = Clock(wall=settings.clock == "wall"), Budget(settings.collector_bytes_in_flight)

@@ -18,6 +18,7 @@ from services.collector.budget import Budget
 from services.collector.doors import Answer, Door, encode
 from services.collector.parse import NotJson
 from services.collector.send import UNSENT
+from shared import traces
 from shared.access import Access
 from shared.errors import BadInput, Denied, FreshetError, KafkaUnavailable, Unavailable
 
@@ -70,10 +71,11 @@ def endpoint(
 
     async def respond(request: Request) -> Response:
         begun = time.perf_counter()
-        try:
-            response = Response(encode(await answer(request)), media_type=JSON)
-        except FreshetError as error:
-            response = refuse(error)
+        with traces.called(f"/{door.name}", request.headers.raw):
+            try:
+                response = Response(encode(await answer(request)), media_type=JSON)
+            except FreshetError as error:
+                response = refuse(error)
         metrics.requests.labels(door.name, response.status_code).inc()
         metrics.seconds.labels(door.name).observe(time.perf_counter() - begun)
         return response

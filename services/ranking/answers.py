@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ranking.requests import Answer, Ranked
+from shared import traces
 from shared.features.assemble import Features
 from shared.keys import key
 from shared.messages import Impression
@@ -85,4 +86,5 @@ def impression_of(answer: Answer, task: str, scored: Scored, order: Order) -> Im
         history=features.history.tobytes(),
         history_weights=features.history_weights.tobytes(),
         degraded=scored.degraded,
+        trace=traces.current(),
     )

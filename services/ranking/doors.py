@@ -1,5 +1,6 @@
 """The HTTP side: one ASGI middleware in front of BentoML's own application, because a request costs half as much that way."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -13,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from services.ranking import metrics
 from services.ranking.ranker import Ranker
 from services.ranking.requests import Answer, parse_rank, parse_recommend
+from shared import traces
 from shared.access import Access
 from shared.errors import BadInput, Denied, FreshetError, Unavailable
 
@@ -24,7 +26,10 @@ Reply = tuple[int, bytes, tuple[tuple[bytes, bytes], ...]]
 
 JSON = (b"content-type", b"application/json")
 RETRY = (b"retry-after", b"1")
+CLOSE = (b"connection", b"close")
 CHALLENGE = (b"www-authenticate", b"Bearer")
+BODY_SECONDS = 1.0
+"""How long a request's body may take."""
 ROUTES = ("/rank", "/recommend", "/explain")
 SCOPES = ("rank", "explain")
 """Of API keys; who may rank may ask for recommendations too."""
@@ -35,6 +40,10 @@ _encode = msgspec.json.Encoder().encode
 
 class TooLarge(BadInput):
     """The body is over the limit."""
+
+
+class TooSlow(BadInput):
+    """The body did not come in time."""
 
 
 class Doors:
@@ -75,33 +84,50 @@ class Doors:
             return _refusal(503, "No bundle is loaded yet: try again.", RETRY)
         try:
             self._access.admit(scope, "explain" if route == "/explain" else "rank")
+            self._have_room()
+            body = await self._in_time(receive)
+            self._have_room()
+            answer = await self._work(self._ranker, route, body)
         except Denied as error:
             return _refusal(error.status, str(error), *_headers(error))
-        if self._in_work >= self._concurrency:
-            return _refusal(503, f"{self._in_work} requests are in work, which is all this worker takes: try again.", RETRY)
-        self._in_work += 1
-        metrics.in_work.set(self._in_work)
-        try:
-            answer = await self._answer(self._ranker, route, receive)
-            if self._noted:
-                _log.debug("answered", route=route, request_id=answer.request_id, bundle=answer.bundle, degraded=answer.degraded)
-            return 200, _encode(answer), ()
         except TooLarge as error:
             return _refusal(413, str(error))
+        except TooSlow as error:
+            return _refusal(408, str(error), CLOSE)
         except BadInput as error:
             return _refusal(422, error.reason, field=error.field)
         except Unavailable as error:
             return _refusal(503, str(error), RETRY)
+        if self._noted:
+            _log.debug("answered", route=route, request_id=answer.request_id, bundle=answer.bundle, degraded=answer.degraded)
+        return 200, _encode(answer), ()
+
+    def _have_room(self) -> None:
+        if self._in_work >= self._concurrency:
+            raise Unavailable(f"{self._in_work} requests are in work, which is all this worker takes: try again.")
+
+    async def _work(self, ranker: Ranker, route: str, body: bytes) -> Answer:
+        self._in_work += 1
+        metrics.in_work.set(self._in_work)
+        try:
+            return await self._answer(ranker, route, body)
         finally:
             self._in_work -= 1
             metrics.in_work.set(self._in_work)
 
-    async def _answer(self, ranker: Ranker, route: str, receive: Receive) -> Answer:
-        body = await self._body(receive)
+    async def _answer(self, ranker: Ranker, route: str, body: bytes) -> Answer:
         if route == "/recommend":
             return await ranker.recommend(parse_recommend(body))
         request = parse_rank(body, ranker.task.context)
         return await (ranker.rank(request) if route == "/rank" else ranker.explain(request))
+
+    async def _in_time(self, receive: Receive) -> bytes:
+        """The body. Its request is not in work before: a client that sends slowly keeps nobody out."""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._body(receive)
+        except TimeoutError:
+            raise TooSlow(f"The body did not come within {BODY_SECONDS:g} s.") from None
 
     async def _body(self, receive: Receive) -> bytes:
         body: bytes = b""
@@ -130,7 +156,8 @@ class FastPath:
             await _send(send, _refusal(405, f"Send a POST to {path}.", (b"allow", b"POST")))
         else:
             began = time.perf_counter()
-            reply = await self._reply(scope, receive)
+            with traces.called(path, scope["headers"]):
+                reply = await self._reply(scope, receive)
             await _send(send, reply)
             metrics.seconds.labels(path).observe(time.perf_counter() - began)
             metrics.requests.labels(path, reply[0]).inc()

@@ -11,6 +11,7 @@ import bentoml
 from services.ranking.doors import ROUTES, Doors, FastPath
 from services.ranking.parts import Parts
 from services.ranking.settings import RankingSettings
+from shared import traces
 from shared.errors import FreshetError
 from shared.telemetry import log
 
@@ -23,6 +24,7 @@ class Ranking:
     def __init__(self) -> None:
         self._settings = RankingSettings.read()
         self._log = log("ranking", self._settings.log_level)
+        traces.begin("ranking", self._settings)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:

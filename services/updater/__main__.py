@@ -20,7 +20,7 @@ from services.updater.loop import learn
 from services.updater.newcomers import Newcomers
 from services.updater.settings import UpdaterSettings
 from services.updater.texts import TextCache
-from shared import topics
+from shared import topics, traces
 from shared.bundles.manifest import Pointer
 from shared.bundles.signing import signing_key
 from shared.bundles.storage import Storage
@@ -37,6 +37,7 @@ FIRST_LOOK_S = 1.0
 async def main(settings: UpdaterSettings, logger: BoundLogger) -> None:
     """One life: from the newest checkpoint to the signal that ends it."""
     ready = asyncio.Event()
+    traces.begin("updater", settings)
     on_signals(asyncio.current_task().cancel)  # type: ignore[union-attr]  # until there is something to finish
     async with AsyncExitStack() as stack:
         monitor = Monitor(ready.is_set)

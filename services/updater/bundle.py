@@ -106,6 +106,7 @@ class Composer:
                 windows=(ledger.first or release.window, ledger.last or release.window),
                 metrics=dict(release.metrics),
                 weights_sha256=published.sha256(),
+                trace_id=ledger.trace_id,
             ),
             self._key,
         )

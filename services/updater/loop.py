@@ -13,6 +13,7 @@ from services.updater.planner import advanced
 from services.updater.prequential import Prequential
 from services.updater.releases import Position, Releases
 from services.updater.window import Window
+from shared import traces
 from shared.bundles.files import Catalogue
 from shared.bundles.manifest import File
 from shared.errors import BadRecord
@@ -82,17 +83,18 @@ def learn(
             continue
         began = time.monotonic()
         learned, batch = student.admit(window)
+        rankings = (example.impression.trace for example in learned)
+        with traces.linked("window", rankings, window=window.plan.window, rows=len(batch)) as trace_id:
+            # test: the model has not seen this window, so its score is an honest one
+            prequential.test(student.learner, batch, window.plan.planned_at)
+            prequential.correct(learned)
+            prequential.ripen(window.plan.planned_at)
 
-        # test: the model has not seen this window, so its score is an honest one
-        prequential.test(student.learner, batch, window.plan.planned_at)
-        prequential.correct(learned)
-        prequential.ripen(window.plan.planned_at)
-
-        # train: one pass over the features that were logged at serving time
-        student.learner.learn(batch, window.plan.window)
-        if learned:
-            failpoint("learn")
-        releases.note(window.plan.window, learned, batch, student.joined)
+            # train: one pass over the features that were logged at serving time
+            student.learner.learn(batch, window.plan.window)
+            if learned:
+                failpoint("learn")
+        releases.note(window.plan.window, learned, batch, student.joined, trace_id)
 
         # publish: what readers lack, and now and then all that a restart needs
         if not window.replayed:

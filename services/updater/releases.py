@@ -76,9 +76,9 @@ class Releases:
         self._checkpointed = 0
         self._measured_at = float("-inf")
 
-    def note(self, window: int, learned: list[Example], batch: Batch, joined: list[File]) -> None:
+    def note(self, window: int, learned: list[Example], batch: Batch, joined: list[File], trace_id: str = "") -> None:
         """A window has been learned; ``joined`` are the catalogue files that it brought."""
-        self._ledger.add(window, learned, joined)
+        self._ledger.add(window, learned, joined, trace_id)
         self._last = batch if len(batch) else self._last
         self.resume(window)
 

@@ -28,9 +28,12 @@ class Ledger:
     """Partition of ``behaviour`` → offsets of outcomes inside their example."""
     corrections: dict[str, list[int]] = field(default_factory=dict)
     catalogues: list[File] = field(default_factory=list)
+    trace_id: str = ""
+    """Of the last window that is followed."""
 
-    def add(self, window: int, learned: list[Example], joined: list[File]) -> None:
-        """Note a window, the examples that were learned from it, and the catalogue files that joined with it."""
+    def add(self, window: int, learned: list[Example], joined: list[File], trace_id: str = "") -> None:
+        """Note a window, the examples that were learned from it, the catalogue files that joined with it, and its trace."""
+        self.trace_id = trace_id or self.trace_id
         self.first, self.last = self.first or window, window
         self.catalogues += joined
         for example in learned:

@@ -14,6 +14,8 @@ locals {
     FRESHET_REDIS_CLUSTER  = var.redis_cluster
     FRESHET_CA             = null # AWS' own authorities are the system's
     FRESHET_SECRETS        = null # secrets are the task's environment
+    FRESHET_TRACES         = null # a collector of yours, by `overrides`
+    FRESHET_TRACES_SHARE   = null
     FRESHET_S3             = ""   # AWS itself
     FRESHET_BUCKET         = var.bucket
     FRESHET_REGION         = var.region
@@ -42,7 +44,7 @@ locals {
       FRESHET_FEATURES_ITEMS      = null
       FRESHET_FEATURES_FLUSH_S    = null
       FRESHET_FEATURES_PER_MINUTE = null
-      FRESHET_FEATURES_HISTORY    = null
+      FRESHET_FEATURES_HISTORY    = "s3://${var.bucket}/history"
       FRESHET_FEATURES_HISTORY_S  = null
       FRESHET_FEATURES_SESSION_S  = null
     }
@@ -72,6 +74,7 @@ locals {
       FRESHET_RANKING_POLL_SECONDS        = null
       FRESHET_RANKING_RETRIEVED           = null
       FRESHET_RANKING_IMPRESSIONS_BUFFER  = null
+      FRESHET_RANKING_IMPRESSIONS_BYTES   = null
       FRESHET_RANKING_IMPRESSIONS_WAIT    = null
       FRESHET_RANKING_IMPRESSIONS_SECONDS = null
       FRESHET_RANKING_DRAIN_SECONDS       = null
