@@ -1,8 +1,8 @@
 """Traces by OpenTelemetry, from a shop's call to the window that learns from it; nothing is imported where they are off.
 
 A ranking's span is the child of what the caller sent as ``traceparent``. Its own travels in the impression, and so in every example
-of it: the joiner makes a span of the join below it, and a window links to the rankings that it learned from. The manifest of a bundle
-names the trace of its last window.
+of it: the joiner makes a span of the join below it, and a window links to the rankings that it learned from. The manifest of a
+bundle names the trace of its last window.
 """
 
 import atexit
