@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -16,13 +17,14 @@ Send = Callable[[bytes, bytes], Awaitable[asyncio.Future[object]]]
 class ImpressionLog:
     """A bounded buffer in front of a producer.
 
-    At most ``capacity`` impressions are unacknowledged, waiting or sent; further ones are dropped and counted.
+    At most ``capacity`` impressions of ``largest`` bytes together are unacknowledged, waiting or sent; further ones are dropped and
+    counted.
     """
 
-    def __init__(self, send: Send, capacity: int) -> None:
-        self._send, self._capacity = send, capacity
-        self._queue: asyncio.Queue[tuple[Impression, asyncio.Future[None]]] = asyncio.Queue()
-        self._open = 0
+    def __init__(self, send: Send, capacity: int, largest: int) -> None:
+        self._send, self._capacity, self._largest = send, capacity, largest
+        self._queue: asyncio.Queue[tuple[bytes, bytes, asyncio.Future[None]]] = asyncio.Queue()
+        self._open = self._bytes = 0
         self._empty = asyncio.Event()
         self._empty.set()
         self._encoder = msgspec.msgpack.Encoder()
@@ -34,24 +36,25 @@ class ImpressionLog:
 
     def put(self, impression: Impression) -> asyncio.Future[None] | None:
         """Take it; the future is done once Kafka has it, and fails where Kafka refuses. ``None``: dropped."""
-        if self._open >= self._capacity:
+        value = self._encoder.encode(impression)
+        if self._open >= self._capacity or self._bytes + len(value) > self._largest:
             metrics.impressions.labels("dropped").inc()
             return None
         self._open += 1
+        self._bytes += len(value)
         self._empty.clear()
         metrics.impressions_waiting.set(self._open)
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        settled.add_done_callback(self._settled)
-        self._queue.put_nowait((impression, settled))
+        settled.add_done_callback(partial(self._settled, len(value)))
+        self._queue.put_nowait((impression.user_id.encode(), value, settled))
         return settled
 
     async def deliver(self) -> None:
         """For ever: hand what waits to the producer, in order."""
         while True:
-            impression, settled = await self._queue.get()
-            value = self._encoder.encode(impression)
+            key, value, settled = await self._queue.get()
             try:
-                sent = await self._send(impression.user_id.encode(), value)
+                sent = await self._send(key, value)
             except KafkaUnavailable as error:
                 settled.set_exception(error)
                 continue
@@ -66,8 +69,9 @@ class ImpressionLog:
             return False
         return True
 
-    def _settled(self, settled: asyncio.Future[None]) -> None:
+    def _settled(self, size: int, settled: asyncio.Future[None]) -> None:
         self._open -= 1
+        self._bytes -= size
         if not self._open:
             self._empty.set()
         metrics.impressions_waiting.set(self._open)

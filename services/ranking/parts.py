@@ -32,7 +32,9 @@ class Parts:
         self._settings, self._doors, self._task = settings, doors, task(settings.task)
         self._key = verify_key(settings.verify_key)
         self._sender = edges.ImpressionSender(settings)
-        self._impressions = ImpressionLog(self._sender.send, settings.ranking_impressions_buffer)
+        self._impressions = ImpressionLog(
+            self._sender.send, settings.ranking_impressions_buffer, settings.ranking_impressions_bytes
+        )
         self._storage = Storage.connect(settings)
         self._store: FeatureStore | None = None
         self._delivering: asyncio.Task[None] | None = None

@@ -27,6 +27,8 @@ class RankingSettings(Settings):
     """Items that the full model ranks for a recommendation."""
     ranking_impressions_buffer: int = Field(10_000, ge=1)
     """Impressions that may wait for Kafka; further ones are dropped and counted."""
+    ranking_impressions_bytes: int = Field(64 << 20, ge=1 << 20)
+    """Of those together."""
     ranking_impressions_wait: bool = False
     """Answer only after Kafka has the impression (503 if it has not within ``ranking_impressions_seconds``)."""
     ranking_impressions_seconds: float = Field(2.0, gt=0)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from shared.bundles.manifest import version
@@ -136,6 +137,24 @@ def test_kafka_killed_it_answers_and_the_impressions_arrive_after(
         service.until(lambda: service.metric("ranking_impressions_waiting") == 0, 60)
         assert service.metric('ranking_impressions_total{result="failed"}') == 0
         assert service.metric('ranking_impressions_total{result="acknowledged"}') == 51
+
+
+def test_memory_stays_bounded_while_kafka_is_dead(
+    fresh_settings: Settings, publisher: Publisher, engines: Engines, tmp_path: Path
+) -> None:
+    largest, items = 4 << 20, [f"i{n}" for n in range(200)]
+    with running(fresh_settings, tmp_path, ranking_impressions_bytes=largest) as service:
+        service.rank(items=items)
+        memory = psutil.Process(service.process.pid).memory_info
+        before = memory().rss
+        engines.kafka.kill()
+        for _ in range(1_000):
+            service.rank(items=items)
+        assert service.metric('ranking_impressions_total{result="dropped"}') > 0
+        assert service.metric("ranking_impressions_waiting") < 1_000
+        assert memory().rss - before < 8 * largest
+        engines.kafka.start()
+        service.until(lambda: service.metric("ranking_impressions_waiting") == 0, 60)
 
 
 def test_kafka_killed_a_service_that_waits_says_so(

@@ -2,12 +2,16 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from services.ranking import metrics
 from services.ranking.impressions import ImpressionLog
 from shared.errors import KafkaUnavailable
 from shared.messages import Impression, Inputs
+
+MUCH = 1 << 20
+"""Bytes for any of these."""
 
 
 def shown(n: int) -> Impression:
@@ -36,15 +40,28 @@ def counted(result: str) -> float:
 
 
 async def test_what_does_not_fit_is_dropped_and_counted() -> None:
-    log, before = ImpressionLog(Broker().send, 2), counted("dropped")
+    log, before = ImpressionLog(Broker().send, 2, MUCH), counted("dropped")
     assert [log.put(shown(n)) is None for n in range(3)] == [False, False, True]
     assert counted("dropped") == before + 1
     assert log.waiting == 2
 
 
+async def test_they_are_bounded_by_bytes_too() -> None:
+    broker, size = Broker(), len(msgspec.msgpack.encode(shown(1)))
+    log = ImpressionLog(broker.send, 9, 2 * size)
+    delivering = asyncio.create_task(log.deliver())
+    assert [log.put(shown(n)) is None for n in range(3)] == [False, False, True]
+    await broker.reached.wait()
+    broker.taken[0].set_result(object())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [log.put(shown(n)) is None for n in range(2)] == [False, True]
+    delivering.cancel()
+
+
 async def test_an_acknowledged_one_makes_room() -> None:
     broker = Broker()
-    log, before = ImpressionLog(broker.send, 1), counted("acknowledged")
+    log, before = ImpressionLog(broker.send, 1, MUCH), counted("acknowledged")
     delivering = asyncio.create_task(log.deliver())
     settled = log.put(shown(1))
     await broker.reached.wait()
@@ -58,7 +75,7 @@ async def test_an_acknowledged_one_makes_room() -> None:
 
 async def test_a_refused_one_fails_and_is_counted() -> None:
     broker = Broker()
-    log, before = ImpressionLog(broker.send, 5), counted("failed")
+    log, before = ImpressionLog(broker.send, 5, MUCH), counted("failed")
     delivering = asyncio.create_task(log.deliver())
     settled = log.put(shown(1))
     await broker.reached.wait()
@@ -73,6 +90,6 @@ async def test_a_refused_one_fails_and_is_counted() -> None:
 
 
 async def test_it_says_when_the_end_came_before_the_acknowledgement() -> None:
-    log = ImpressionLog(Broker().send, 5)
+    log = ImpressionLog(Broker().send, 5, MUCH)
     log.put(shown(1))
     assert not await log.drained(0.01)
