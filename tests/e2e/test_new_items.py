@@ -1,0 +1,90 @@
+"""An item that is listed while all runs is ranked by its text soon after, and its first outcome moves its row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from services.updater.encode import model_folder
+from services.updater.encoder import Encoder
+from shared.bundles.reader import BundleReader
+from shared.bundles.signing import verify_key
+from shared.bundles.storage import Storage
+from shared.keys import key
+from shared.settings import Settings
+from tests import joiner
+from tests.collector import Collector, collecting
+from tests.feature_service import worker
+from tests.ranking import Service, fill_store, running
+from tests.updaters import prepared, until
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
+
+TITLE = "organic green tea"
+
+
+@dataclass
+class Shop:
+    """The doors of a loop in which every service runs."""
+
+    collector: Collector
+    ranking: Service
+
+    def send(self, route: str, **message: object) -> None:
+        """To the collector."""
+        httpx.post(self.collector.url + route, json=message, timeout=10).raise_for_status()
+
+    def rank(self, user: str, *items: str) -> Any:
+        """An answer that is learned from: by counters that a busy machine could read."""
+        return self.ranking.with_counters(lambda: self.ranking.rank(user, list(items)))
+
+    def added(self, group: str) -> float:
+        """What a group of inputs adds to the tea's score, for somebody who never bought anything; nothing counts as shown."""
+        answer = self.ranking.rank("ana", ["tea"], door="/explain")
+        contribution: float = answer["items"][0]["contributions"][group]
+        return contribution
+
+
+@pytest.fixture
+def shop(fresh_settings: Settings, environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
+    """With a base that knows the items ``i0``, ``i1``, ..., and no full bundle within a minute of the first."""
+    fill_store(fresh_settings)
+    updaters, joining = prepared(fresh_settings, tmp_path), joiner.Worker("joiner", environment, tmp_path)
+    folder = tmp_path / "ranking"
+    folder.mkdir()
+    updaters.start(full_s=60, encode_s=0.5).ready()
+    joining.start()
+    try:
+        with (
+            worker(environment, tmp_path),
+            collecting(environment, tmp_path) as collector,
+            running(fresh_settings, folder, verify_key=tmp_path / "verify.pem") as ranking,
+        ):
+            joining.wait()
+            yield Shop(collector, ranking)
+    finally:
+        joining.kill()
+        updaters.kill()
+
+
+def test_a_new_item_is_ranked_by_its_text_and_its_first_outcome_moves_its_row(
+    shop: Shop, fresh_settings: Settings, tmp_path: Path
+) -> None:
+    assert (shop.added("text"), shop.added("item")) == (0, 0)
+    shop.send("/items", item_id="tea", title=TITLE, category="c1", brand="b1", price=3.0)
+    until(lambda: shop.added("text") != 0, 120)
+    storage = Storage.connect(fresh_settings)
+    pointer = storage.pointer("latest")
+    assert pointer is not None
+    scorer = BundleReader(storage, verify_key(tmp_path / "verify.pem")).load(pointer)
+    vector = scorer.texts.vectors[scorer.sides.attributes[scorer.tables["item"].find_one(key("tea")), 2]]
+    assert np.abs(vector - Encoder(model_folder()).encode([TITLE])[0]).max() < 1e-3
+
+    assert shop.added("item") == 0
+    answer = shop.rank("bob", "tea", "i1", "i2")
+    shop.send("/events", event_id="e1", user_id="bob", item_id="tea", action="purchase", request_id=answer["request_id"])
+    until(lambda: shop.added("item") != 0, 120)
