@@ -51,10 +51,10 @@ class Judge:
             slices={name: chosen[rows] for name, chosen in slices.items()},
         )
 
-    def measure(self, scores: F8) -> dict[str, float]:
+    def measure(self, scores: F8, slices: bool = True) -> dict[str, float]:
         """Every metric by name; a slice without both kinds of labels is left out."""
         found = self._all(scores)
-        for name, rows in self.slices.items():
+        for name, rows in self.slices.items() if slices else ():
             if rows.sum() >= 200:
                 found[f"{name}.auc"] = auc(self.labels[rows], scores[rows])
                 found[f"{name}.logloss"] = log_loss(self.labels[rows], scores[rows])

@@ -23,7 +23,8 @@ log-odds: such figures compare models, nothing else.
 
 Δ is freshet less the row, with its paired 95% interval (whole moments are resampled): a positive Δ AUC and a negative Δ log loss
 mean that freshet is better. CPU-seconds are one thread's, of learning in the live part, retraining included. ± is the spread over
-seeds. Cold items were shown fewer than {cold} times before, new users came at fewer than {new} moments before.
+seeds; where it is missing one seed was played. Cold items were shown fewer than {cold} times before, new users came at fewer than
+{new} moments before.
 """
 PLOT = """## The gain against the age of the served snapshot
 ![AUC above the frozen base with fresh counters, by age](LEARNING.svg)
@@ -65,6 +66,8 @@ def section(name: str, figures: Figures) -> str:
             lines += ["", f"**{title}**", "", "| | AUC | log loss | ECE |", "|---|---|---|---|", *rows, "", *_kept(figures, group)]
     if "next_basket" in about:
         lines += ["", *_baskets(figures)]
+    if missing := about.get("not_played"):
+        lines += ["", f"Declared for this set and not played: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"
 
 

@@ -40,17 +40,19 @@ class Results:
 def figures_of(played: Played, contestants: Mapping[str, Contestant]) -> dict[str, Any]:
     """Everything that is measured of a set: ``about`` it, then by model."""
     stream, judge, chosen = played.prepared.stream, played.judge, played.prepared.of
+    not_played = sorted(set(chosen.models) - set(played.runs))
     about = {
         "text": chosen.about, "lists": len(stream.batch.time), "rows": len(stream.batch), "history_lists": stream.start,
         "live_rows": len(judge.labels), "positives": float(judge.labels.sum()), "window_s": chosen.window,
-        "delay_median_s": chosen.delays.median, "delay_p90_s": chosen.delays.p90,
+        "delay_median_s": chosen.delays.median, "delay_p90_s": chosen.delays.p90, "not_played": not_played,
     }  # fmt: skip
     questions = played.prepared.questions
     if questions is not None:
         about |= {"next_basket": ABOUT, "households": len(questions.wanted)}
     figures: dict[str, Any] = {"about": about}
     for name, run in played.runs.items():
-        found = _means([judge.measure(scores.astype(np.float64)) for scores in run.scores])
+        slices = contestants[name].group == "models"
+        found = _means([judge.measure(scores.astype(np.float64), slices) for scores in run.scores])
         if questions is not None:
             found |= _means([questions.measure(answers.astype(np.float64)) for answers in run.answers])
         contestant = contestants[name]
