@@ -141,8 +141,8 @@ SETS = {
         PublicSet(
             name="open_bandit",
             about=(
-                "Open Bandit, the uniformly random policy's log. A list is one shown item, clicked or not; no text. So few clicks tell "
-                "no AUC from chance: what the set can show is calibration at half a percent."
+                "Open Bandit, the uniformly random policy's log. A list is one shown item, clicked or not; no text. So few clicks "
+                "tell no AUC from chance: what the set can show is calibration at half a percent."
             ),
             read=lambda source, share, seed: OpenBandit(source.data / "open_bandit", "random"),
             share=1.0,
