@@ -153,7 +153,8 @@ class Partition:
             if self.waiting.offset(ordinal) < self.begin.impressions.emitted:
                 return True
             self.counts["beyond_skew"] += 1  # it became visible later than skew allows; not lost, but not as the log says
-        return Learn("correction", impression.user_id, corrected(impression, origin, self._origin(ordinal), found), time)
+        value = corrected(impression, origin, self._origin(ordinal), found)
+        return Learn("correction", impression.user_id, value, time, impression.trace)
 
     def _count(self, offset: int, reason: str) -> bool:
         if offset >= self.begin.behaviour.emitted:
@@ -176,8 +177,8 @@ class Partition:
             emitted_before = waiting.offset(self._next) < self.begin.impressions.emitted
             if waiting.kind(self._next) is Kind.LEARNED and not emitted_before:
                 raw = self.store.read(waiting.place(self._next))
-                value = listed(raw, self._origin(self._next), inside)
-                due.append(Learn("list", _decode(raw).user_id, value, waiting.time(self._next) + self.rule.wait))
+                value, shown = listed(raw, self._origin(self._next), inside), _decode(raw)
+                due.append(Learn("list", shown.user_id, value, waiting.time(self._next) + self.rule.wait, shown.trace))
             self._next += 1
         return due
 

@@ -32,6 +32,8 @@ class Learn(NamedTuple):
     value: bytes
     complete: int
     """Broker time in ms from which it could be said: its wait was over, or its outcome appended."""
+    trace: str = ""
+    """Of the ranking."""
 
 
 class Refuse(NamedTuple):
