@@ -51,12 +51,12 @@ class Shop:
 
 @pytest.fixture
 def shop(fresh_settings: Settings, environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
-    """With a base that knows the items ``i0``, ``i1``, ..., and no full bundle within a minute of the first."""
+    """With a base that knows the items ``i0``, ``i1``, ..., and no full bundle but the first."""
     fill_store(fresh_settings)
     updaters, joining = prepared(fresh_settings, tmp_path), joiner.Worker("joiner", environment, tmp_path)
     folder = tmp_path / "ranking"
     folder.mkdir()
-    updaters.start(full_s=60, encode_s=0.5).ready()
+    updaters.start(full_s=600, encode_s=0.5).ready()
     joining.start()
     try:
         with (
