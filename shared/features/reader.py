@@ -17,6 +17,8 @@ from shared.settings import Settings
 
 TIMEOUT = 0.02
 """Seconds that a request waits for the store."""
+PLANS_TIMEOUT = 1.0
+"""Seconds that a request waits for plans that were applied since, which takes a look at every key."""
 TURNS = 8
 """Turns of the event loop in which an answer that came in time is taken in: a busy loop is not a store that is away."""
 AT_ONCE = 8
@@ -53,6 +55,7 @@ class FeatureReader:
         self._client, self.plans, self._project, self._timeout = client, plans, project, timeout
         self._breaker = breaker or Breaker()
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._loading: asyncio.Future[None] | None = None
 
     @classmethod
     async def connect(cls, settings: Settings) -> Self:
@@ -72,7 +75,8 @@ class FeatureReader:
         """The rows of a user and n items, in one MGET; ``catalogue`` asks for the items' lines of the catalogue too.
 
         Raises:
-            StoreUnavailable: no answer within 20 ms, or none expected because the last ones failed.
+            StoreUnavailable: no answer within 20 ms, or none expected because the last ones failed; or a row follows a plan that
+                did not come within a second.
         """
         plans, n = self.plans, len(item_ids)
         wanted = [plans.user.plan.key(user_id), *plans.item.plan.keys(item_ids)]
@@ -82,8 +86,11 @@ class FeatureReader:
         try:
             return self._rows(values, item_ids, n, catalogue)
         except UnknownPlan:
-            self.plans = await Plans.load(self._client, self._project)
+            await self._reloaded()
+        try:
             return self._rows(values, item_ids, n, catalogue)
+        except UnknownPlan as error:
+            raise StoreUnavailable(f"a row of {error} follows a plan that Valkey does not have") from error
 
     def empty(self, item_ids: Sequence[str]) -> Rows:
         """What is assumed while the store is away: defaults for a user and these items."""
@@ -102,6 +109,20 @@ class FeatureReader:
             item_keys=keys(item_ids) if n else np.zeros(0, np.uint64),
             catalogue=plans.catalogue.words(values[n + 1 :]) if catalogue else None,
         )
+
+    async def _reloaded(self) -> None:
+        """Wait for the plans to be loaded again, which is done once for all who wait, and goes on when their time is over."""
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.ensure_future(self._load())
+            self._loading.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
+        try:
+            async with asyncio.timeout(PLANS_TIMEOUT):
+                await asyncio.shield(self._loading)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"Valkey did not say how its rows are laid out: {error!r}") from error
+
+    async def _load(self) -> None:
+        self.plans = await Plans.load(self._client, self._project)
 
     async def _get(self, wanted: list[bytes]) -> list[bytes | None]:
         async with self._turn:
