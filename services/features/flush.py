@@ -82,8 +82,7 @@ class Flush:
             await asyncio.gather(*sent)
         except KafkaError as error:
             raise KafkaUnavailable(f"Kafka did not acknowledge the items' events: {error!r}") from error
-        for reason, detail, record in pending.letters:
-            await self._letters.send(reason, detail, record)
+        await asyncio.gather(*(self._letters.send(reason, detail, record) for reason, detail, record in pending.letters))
 
     async def _write(self, cache: Cache, snapshot: Snapshot) -> None:
         if snapshot.names:

@@ -1,5 +1,6 @@
 """The features service's folds, fed without Kafka; a dictionary stands for Valkey."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from services.features.by_item import LARGEST, most_events, pack, unpack
 from services.features.cache import Cache
 from services.features.catalogue import Catalogue
+from services.features.flush import Flush
 from services.features.gathered import Gathered
 from services.features.items import Items, _first_time
 from services.features.users import Users
@@ -196,6 +198,24 @@ async def test_bytes_that_are_no_record_are_set_apart() -> None:
     read = items.decode([Arrived(value, 0, elsewhere) for value in (b"\xc1", *map(msgspec.msgpack.encode, packed))])
     assert [reason for reason, *_ in read.letters] == ["undecodable"] * 4 + ["misrouted"]
     assert len(read.events) == 0
+
+
+async def test_dead_letters_of_a_flush_are_on_their_way_together() -> None:
+    together = asyncio.Barrier(3)
+
+    class Letters:
+        async def send(self, *_: object) -> None:
+            async with asyncio.timeout(1):
+                await together.wait()
+
+    class Markers:
+        async def advance(self, offsets: object) -> None:
+            pass
+
+    flush = Flush((), Markers(), None, None, Letters())  # type: ignore[arg-type]
+    flush.pending.letters = [("undecodable", "", Arrived(b"", n)) for n in range(3)]
+    await flush()
+    assert together.n_waiting == 0
 
 
 async def test_the_catalogue_takes_the_newest_line_and_remembers_when_the_item_was_first_listed() -> None:
