@@ -8,13 +8,15 @@ from typing import Any, cast
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
+from faust.types import TP
 
 from services.joiner import intake, metrics
 from services.joiner.join import Partition
+from services.joiner.pace import Pace
 from services.joiner.records import Learn, Mark, Refuse, Safe
 from services.joiner.rule import Rule
 from services.joiner.segments import Segments
-from shared import topics
+from shared import topics, traces
 from shared.dead_letters import DeadLetters, Record
 from shared.errors import FreshetError
 from shared.failpoints import failpoint
@@ -45,6 +47,8 @@ class Joiner:
         self._topic, self._labels = topics.examples(rule.task), frozenset(rule.labels)
         self._letters = DeadLetters(producer, "joiner")
         self.partitions: dict[int, Partition] = {}
+        self._paces: dict[int, Pace] = {}
+        self._paused: set[TP] = set()
         self._refused: dict[int, list[Refuse]] = {}
         self._safe: dict[int, Safe] = {}
         self._committed: dict[int, Safe] = {}
@@ -58,6 +62,7 @@ class Joiner:
 
     def begin(self, starts: Starts) -> None:
         """Make the partitions' state anew, where their reading begins."""
+        self.app.consumer.resume_partitions(self._paused & {TP(*tp) for tp in starts})
         self._drop()
         for number in sorted({tp.partition for tp in starts}):
             try:
@@ -66,6 +71,7 @@ class Joiner:
                 raise FreshetError(f"Partition {number} of {IMPRESSIONS} and {BEHAVIOUR} went to different workers.") from None
             store = Segments(self._folder / str(number))
             self.partitions[number] = Partition(number, self._rule, store, Safe(mark(shown), mark(answered)))
+            self._paces[number] = Pace(self.partitions[number])
 
     async def release(self) -> None:
         """Commit what is acknowledged, and let the partitions go."""
@@ -75,18 +81,41 @@ class Joiner:
     async def read_impressions(self, stream: Any) -> None:
         """Take the polls of ``impressions``."""
         async for records in self.app.batches(stream):
-            if partition := self.partitions.get(records[0].partition):
-                usable, refused = intake.impressions(records, self._count)
-                partition.read_impressions(usable, records[-1].offset + 1, records[-1].timestamp)
-                self._took(partition.number, refused, partition.begin.impressions.emitted)
+            if pace := self._paces.get(records[0].partition):
+                pace.shown.append(records)
+                self._read_on(records[0].partition)
 
     async def read_behaviour(self, stream: Any) -> None:
         """Take the polls of ``behaviour``."""
         async for records in self.app.batches(stream):
-            if partition := self.partitions.get(records[0].partition):
-                usable, refused = intake.outcomes(records, self._count, self._labels)
-                partition.read_behaviour(usable, records[-1].offset + 1, records[-1].timestamp)
-                self._took(partition.number, refused, partition.begin.behaviour.emitted)
+            if pace := self._paces.get(records[0].partition):
+                pace.answered.append(records)
+                self._read_on(records[0].partition)
+
+    def _read_on(self, number: int) -> None:
+        """Take the polls that may be read; while others wait, no more are fetched of their topic."""
+        partition, pace = self.partitions[number], self._paces[number]
+        while records := pace.take():
+            self._take(partition, records)
+        for topic, waiting in ((IMPRESSIONS, pace.shown), (BEHAVIOUR, pace.answered)):
+            place = TP(topic, number)
+            if waiting:
+                self._paused.add(place)
+                self.app.consumer.pause_partitions({place})
+            elif place in self._paused:
+                self._paused.remove(place)
+                self.app.consumer.resume_partitions({place})
+
+    def _take(self, partition: Partition, records: Sequence[Record]) -> None:
+        last = records[-1]
+        if last.topic == IMPRESSIONS:
+            shown, refused = intake.impressions(records, self._count)
+            partition.read_impressions(shown, last.offset + 1, int(last.timestamp))
+            self._took(partition.number, refused, partition.begin.impressions.emitted)
+        else:
+            answered, refused = intake.outcomes(records, self._count, self._labels)
+            partition.read_behaviour(answered, last.offset + 1, int(last.timestamp))
+            self._took(partition.number, refused, partition.begin.behaviour.emitted)
 
     def _took(self, number: int, refused: Sequence[Refuse], emitted: int) -> None:
         new = [one for one in refused if cast(Record, one.record).offset >= emitted]
@@ -131,7 +160,7 @@ class Joiner:
             await asyncio.sleep(TICK_S)
             tick += 1
             now = int(time.time() * 1000)  # before the question
-            asked = {number: one for number, one in self.partitions.items() if one.due(now) or tick % QUIET_TICKS == 0}
+            asked = {number: one for number, one in self.partitions.items() if self._due(one, now) or tick % QUIET_TICKS == 0}
             wanted = {TopicPartition(topic, number) for number in asked for topic in (IMPRESSIONS, BEHAVIOUR)}
             try:
                 ends = await self.app.highwaters(wanted & self.app.assigned())
@@ -141,12 +170,16 @@ class Joiner:
                 if self.partitions.get(number) is partition:
                     self._pass(partition, ends, now - self._rule.skew)
 
+    def _due(self, partition: Partition, now: int) -> bool:
+        return partition.due(now) or self._paces[partition.number].waits
+
     def _pass(self, partition: Partition, ends: Mapping[TopicPartition, int], time: int) -> None:
         end = {topic: ends.get(TopicPartition(topic, partition.number), 1 << 62) for topic in (IMPRESSIONS, BEHAVIOUR)}
         if partition.shown_next >= end[IMPRESSIONS]:
             partition.all_shown_before(time)
         if partition.answered_next >= end[BEHAVIOUR]:
             partition.all_answered_before(time)
+        self._read_on(partition.number)
         self._changed.add(partition.number)
         self._wake.set()
 
@@ -179,7 +212,7 @@ class Joiner:
             cast(Segments, partition.store).close()
             metrics.waiting.remove(partition.number)
             metrics.disk.remove(partition.number)
-        for state in (self.partitions, self._refused, self._safe, self._committed):
+        for state in (self.partitions, self._paces, self._paused, self._refused, self._safe, self._committed):
             state.clear()
 
 
@@ -193,5 +226,6 @@ def count(emission: Learn | Refuse, now: float) -> None:
     if isinstance(emission, Learn):
         metrics.emitted.labels(emission.kind).inc()
         metrics.delay.labels(emission.kind).observe(max(0.0, now - emission.complete / 1000))
+        traces.note("join", emission.trace, emission.complete / 1000, kind=emission.kind)
     elif emission.reason in ("unknown", "not_shown", "other_user"):
         metrics.unmatched.labels(emission.reason).inc()
