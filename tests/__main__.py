@@ -81,7 +81,7 @@ LINT = [
 ]
 TESTS = [
     Check("unit and contracts", ("pytest", "tests/unit", "tests/contracts", "-m", "not engines")),
-    Check("contracts and integration on real engines", ("pytest", "tests/contracts", "tests/integration", "-m", "engines")),
+    Check("contracts and integration on real engines", ("pytest", "tests/contracts", "tests/integration", "-m", "engines", *TWO_AT_ONCE)),
     Check("faults", ("pytest", "tests/faults", *TWO_AT_ONCE)),
     Check("end to end", ("pytest", "tests/e2e")),
     Check("compose, images, observability, Terraform", ("pytest", "tests/compose", "tests/terraform")),

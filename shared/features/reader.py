@@ -68,8 +68,11 @@ class FeatureReader:
         client = valkey.connect_async(settings)
         try:
             return cls(client, await Plans.load(client, settings.project), settings.project)
-        except (RedisError, OSError) as error:
-            raise valkey.away(settings, error) from error
+        except BaseException as error:
+            await client.aclose()
+            if isinstance(error, (RedisError, OSError)):
+                raise valkey.away(settings, error) from error
+            raise
 
     async def read(self, user_id: str, item_ids: Sequence[str], *, catalogue: bool = False) -> Rows:
         """The rows of a user and n items, in one MGET; ``catalogue`` asks for the items' lines of the catalogue too.
