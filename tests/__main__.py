@@ -65,6 +65,9 @@ def notes_of(report: Path) -> Iterator[str]:
 
 TWO_AT_ONCE = ("-n", "2", "--dist", "worksteal")
 """Tests side by side, each worker on engines of its own: a fault test mostly waits for what was killed to come back."""
+BY_FILE = ("-n", "2", "--dist", "loadfile")
+"""The same, file by file: what a file's tests share is made once."""
+ENGINES = ("tests/contracts", "tests/integration", "-m", "engines")
 
 LINT = [
     Check("ruff check", ("ruff", "check", ".")),
@@ -81,9 +84,9 @@ LINT = [
 ]
 TESTS = [
     Check("unit and contracts", ("pytest", "tests/unit", "tests/contracts", "-m", "not engines")),
-    Check("contracts and integration on real engines", ("pytest", "tests/contracts", "tests/integration", "-m", "engines", *TWO_AT_ONCE)),
+    Check("contracts and integration on real engines", ("pytest", *ENGINES, *BY_FILE)),
     Check("faults", ("pytest", "tests/faults", *TWO_AT_ONCE)),
-    Check("end to end", ("pytest", "tests/e2e")),
+    Check("end to end", ("pytest", "tests/e2e", *BY_FILE)),
     Check("compose, images, observability, Terraform", ("pytest", "tests/compose", "tests/terraform")),
 ]
 BENCHES = ("learner", "features", "features --memory", "joiner", "collector", "rank", "swap", "freshness", "demo_gain", "start")
