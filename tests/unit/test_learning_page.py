@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.bench.learning import goals
 from tests.bench.learning.page import sentences, table
 from tests.bench.learning.plot import gains
 
@@ -43,3 +44,11 @@ def test_the_gain_is_told_by_age_youngest_first_and_is_nothing_for_a_model_that_
         "age_1min": row(0.44, "ages", auc=0.75, age="1min", window_s=60.0),
     }
     assert [(age, round(gain, 3)) for age, gain in gains(figures).items()] == [("1min", 0.05), ("1d", 0.02), ("never", 0.0)]
+
+
+def test_goals_whose_models_did_not_play_are_left_out() -> None:
+    told = "\n".join(goals.lines({"trivago": {"freshet": row(0.12, mrr=0.61)}}))
+    assert "| trivago | MRR within lists | ≥ 0.6 | 0.61 | yes |" in told
+    assert "best rival" not in told
+    missed = "\n".join(goals.lines({"trivago": {"freshet": row(0.12), "lightgbm_6h": row(0.11)}}))
+    assert missed.count("**missed**") == 2

@@ -49,7 +49,9 @@ def _cost(model: str) -> Callable[[Figures], float]:
 
 
 def _best(figures: Figures) -> float:
-    return figures["freshet"]["logloss"] - min(found["logloss"] for found in rivals(figures).values())
+    if not (others := rivals(figures)):
+        raise KeyError("no rival played")
+    return figures["freshet"]["logloss"] - min(found["logloss"] for found in others.values())
 
 
 GOALS = (
