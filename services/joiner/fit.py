@@ -1,4 +1,4 @@
-"""Whether a window fits: memory, disk and restart time as formulas of rate × window."""
+"""Whether a window fits: memory and disk as formulas of rate × window."""
 
 import shutil
 from dataclasses import dataclass
@@ -7,11 +7,9 @@ from pathlib import Path
 from shared.errors import BadSettings
 
 BASE_MB = 110
-"""Of the process before it reads; ``tests/bench/joiner.py`` measures this and the next two."""
+"""Of the process before it reads; ``tests/bench/joiner.py`` measures this and the next."""
 BYTES_WAITING = 350
 """Memory of an impression that waits, its place in the index and its paid labels with it."""
-READ_AGAIN = 5_000
-"""Impressions that a restart reads a second."""
 MB = 1 << 20
 
 
@@ -41,11 +39,6 @@ class Load:
     def disk_mb(self, partitions: int, segment_bytes: int) -> float:
         """With a file a partition that is not yet let go."""
         return (self.waiting * self.impression_bytes + partitions * segment_bytes) / MB
-
-    @property
-    def restart_s(self) -> float:
-        """Seconds until a restarted worker has read its window again."""
-        return self.waiting / READ_AGAIN
 
 
 def require_fit(load: Load, *, memory_mb: float, folder: Path, partitions: int, segment_bytes: int) -> None:

@@ -20,7 +20,24 @@ from shared import messages
 from shared.keys import key
 from shared.messages import Impression, Origin, Outcome
 
-_decode = msgspec.msgpack.Decoder(Impression).decode
+
+class Asker(msgspec.Struct, frozen=True):
+    """What a list is sent by, of an impression; the arrays, nearly all of its bytes, are passed over."""
+
+    user_id: str
+    trace: str = ""
+
+
+class Head(Asker, frozen=True, kw_only=True):
+    """What decides what an outcome is."""
+
+    request_id: str
+    items: tuple[str, ...]
+
+
+_asker = msgspec.msgpack.Decoder(Asker).decode
+_head = msgspec.msgpack.Decoder(Head).decode
+_whole = msgspec.msgpack.Decoder(Impression).decode
 
 
 class Store(Protocol):
@@ -122,24 +139,25 @@ class Partition:
         offset, time, event, _ = pending.answered
         for ordinal in ordinals:
             if self.rule.answers(self.waiting.time(ordinal), time):
-                impression = _decode(self.store.read(self.waiting.place(ordinal)))
-                if impression.request_id == event.request_id:
+                raw = self.store.read(self.waiting.place(ordinal))
+                head = _head(raw)
+                if head.request_id == event.request_id:
                     pending.ordinal = ordinal
-                    decision = self._attribute(pending.answered, ordinal, impression)
+                    decision = self._attribute(pending.answered, ordinal, head, raw)
                     pending.decision = decision if offset >= self.begin.behaviour.emitted else True
                     return True
         return False
 
-    def _attribute(self, answered: Answered, ordinal: int, impression: Impression) -> Learn | Refuse | bool:
+    def _attribute(self, answered: Answered, ordinal: int, head: Head, raw: bytes) -> Learn | Refuse | bool:
         offset, time, event, record = answered
         kind = self.waiting.kind(ordinal)
         if kind is not Kind.LEARNED:
             return self._count(offset, f"answers_{kind.name.lower()}")
-        if impression.user_id != event.user_id:
+        if head.user_id != event.user_id:
             return Refuse("other_user", f"request {event.request_id} was another user's", record)
-        if event.item_id not in impression.items:
+        if event.item_id not in head.items:
             return Refuse("not_shown", f"item {event.item_id} was not shown by request {event.request_id}", record)
-        index = impression.items.index(event.item_id)
+        index = head.items.index(event.item_id)
         label = index * len(self.rule.labels) + self.rule.labels.index(event.action)
         if not self._paid.pay(ordinal, offset, label):
             return self._count(offset, "repeated")
@@ -153,8 +171,8 @@ class Partition:
             if self.waiting.offset(ordinal) < self.begin.impressions.emitted:
                 return True
             self.counts["beyond_skew"] += 1  # it became visible later than skew allows; not lost, but not as the log says
-        value = corrected(impression, origin, self._origin(ordinal), found)
-        return Learn("correction", impression.user_id, value, time, impression.trace)
+        value = corrected(_whole(raw), origin, self._origin(ordinal), found)
+        return Learn("correction", head.user_id, value, time, head.trace)
 
     def _count(self, offset: int, reason: str) -> bool:
         if offset >= self.begin.behaviour.emitted:
@@ -177,8 +195,8 @@ class Partition:
             emitted_before = waiting.offset(self._next) < self.begin.impressions.emitted
             if waiting.kind(self._next) is Kind.LEARNED and not emitted_before:
                 raw = self.store.read(waiting.place(self._next))
-                value, shown = listed(raw, self._origin(self._next), inside), _decode(raw)
-                due.append(Learn("list", shown.user_id, value, waiting.time(self._next) + self.rule.wait, shown.trace))
+                value, asker = listed(raw, self._origin(self._next), inside), _asker(raw)
+                due.append(Learn("list", asker.user_id, value, waiting.time(self._next) + self.rule.wait, asker.trace))
             self._next += 1
         return due
 

@@ -1,4 +1,4 @@
-"""The impressions whose outcomes may still come: some 200 bytes of memory each, and their bytes on disk."""
+"""The impressions whose outcomes may still come: some 350 bytes of memory each, and their bytes on disk."""
 
 from array import array
 from collections.abc import Iterator

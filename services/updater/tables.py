@@ -19,8 +19,6 @@ ACCUMULATOR = 1e-8
 SPREAD = 0.01
 """Standard deviation of a new vector; an item's starts at 0, so that the item begins as its text's projection."""
 
-BOOL = NDArray[np.bool_]
-
 
 class Tables:
     """Rows of every table, who owns them, and which changed since the last bundle.
