@@ -159,8 +159,9 @@ class FastPath:
             with traces.called(path, scope["headers"]):
                 reply = await self._reply(scope, receive)
             await _send(send, reply)
-            metrics.seconds.labels(path).observe(time.perf_counter() - began)
-            metrics.requests.labels(path, reply[0]).inc()
+            answered, seconds = metrics.of(path, reply[0])
+            answered.inc()
+            seconds.observe(time.perf_counter() - began)
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         try:
