@@ -9,6 +9,7 @@ from tests.bench.learning.plot import gains
 
 def row(loss: float, group: str = "models", interval: tuple[float, float, float] | None = None, **more: Any) -> dict[str, Any]:
     found = {"auc": 0.7, "logloss": loss, "ece": 0.01, "mrr": 0.5, "seeds": 1, "cpu_s": {"learn": 2.0}, "group": group, "sd": {}}
+    found["first"] = {"auc": more.get("auc", 0.7), "logloss": loss, "ece": 0.01}
     if interval is not None:
         found["freshet_less_this"] = {"auc": [0.0, -0.1, 0.1], "logloss": list(interval)}
     return found | more

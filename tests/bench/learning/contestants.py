@@ -198,7 +198,7 @@ CONTESTANTS: dict[str, Contestant] = {
     },
     **{
         f"late_{windows}": Contestant(
-            f"every window is learned {windows} windows late", mishap(Late, windows), like="freshet", group="mishaps"
+            f"every window is learned so many windows late: {windows}", mishap(Late, windows), like="freshet", group="mishaps"
         )
         for windows in (1, 5)
     },

@@ -21,10 +21,11 @@ part, is learned by every model; settings are chosen on its newest {tuned:.0%} b
 has no impressions the negatives are sampled, from what was known before each list alone, and every model is told the sampling's
 log-odds: such figures compare models, nothing else.
 
-Δ is freshet less the row, with its paired 95% interval (whole moments are resampled): a positive Δ AUC and a negative Δ log loss
-mean that freshet is better. CPU-seconds are one thread's, of learning in the live part, retraining included. ± is the spread over
-seeds; where it is missing one seed was played. Cold items were shown fewer than {cold} times before, new users came at fewer than
-{new} moments before.
+Δ is freshet less the row, of the first seed, with its paired 95% interval (whole moments are resampled): a positive Δ AUC and a
+negative Δ log loss mean that freshet is better. CPU-seconds are one thread's, of learning in the live part, retraining included.
+± is the spread over seeds; where it is missing one seed was played. Cold items were shown fewer than {cold} times before, new users
+came at fewer than {new} moments before. The tables of ages and mishaps are of the first seed; a window that is shorter than the
+labels' delay takes most labels as corrections.
 """
 PLOT = """## The gain against the age of the served snapshot
 ![AUC above the frozen base with fresh counters, by age](LEARNING.svg)
@@ -63,7 +64,16 @@ def section(name: str, figures: Figures) -> str:
     ]
     for group, title in (("ages", "Age of the served snapshot"), ("mishaps", "Windows that are lost or late")):
         if rows := list(_small(figures, group)):
-            lines += ["", f"**{title}**", "", "| | AUC | log loss | ECE |", "|---|---|---|---|", *rows, "", *_kept(figures, group)]
+            lines += [
+                "",
+                f"**{title}**",
+                "",
+                "| first seed | AUC | log loss | ECE |",
+                "|---|---|---|---|",
+                *rows,
+                "",
+                *_kept(figures, group),
+            ]
     if "next_basket" in about:
         lines += ["", *_baskets(figures)]
     if missing := about.get("not_played"):
@@ -145,11 +155,12 @@ def _verdict(loss: list[float]) -> str:
 def _kept(figures: Figures, group: str) -> Iterator[str]:
     """What is left of the gain over the frozen base, in each row of a small table."""
     base, frozen = figures.get("freshet"), figures.get("frozen_counters")
-    if base is None or frozen is None or not frozen["logloss"] > base["logloss"]:
+    if base is None or frozen is None or not frozen["first"]["logloss"] > base["first"]["logloss"]:
         return
-    whole = frozen["logloss"] - base["logloss"]
+    before = frozen["first"]["logloss"]
+    whole = before - base["first"]["logloss"]
     rows = [one for one in figures.values() if isinstance(one, dict) and one.get("group") == group]
-    left = [f"{(frozen['logloss'] - one['logloss']) / whole:.0%} where {one['about']}" for one in rows]
+    left = [f"{(before - one['first']['logloss']) / whole:.0%} where {one['about']}" for one in rows]
     yield f"- Of the log loss that learning saves against the frozen base there is left: {'; '.join(left)}."
 
 
@@ -164,7 +175,8 @@ def _small(figures: Figures, group: str) -> Iterator[str]:
 
 
 def _line(title: str, found: Figures) -> str:
-    return f"| {title} | {found['auc']:.4f} | {found['logloss']:.4f} | {found['ece']:.4f} |"
+    first = found["first"]
+    return f"| {title} | {first['auc']:.4f} | {first['logloss']:.4f} | {first['ece']:.4f} |"
 
 
 def _baskets(figures: Figures) -> Iterator[str]:

@@ -40,5 +40,7 @@ def gains(figures: dict[str, Any]) -> dict[str, float]:
     if (frozen := figures.get("frozen_counters")) is None:
         return {}
     ages = {one["age"]: one for one in figures.values() if isinstance(one, dict) and one.get("group") == "ages"}
-    found = {age: one["auc"] - frozen["auc"] for age, one in sorted(ages.items(), key=lambda item: item[1]["window_s"])}
+    found = {
+        age: one["first"]["auc"] - frozen["first"]["auc"] for age, one in sorted(ages.items(), key=lambda item: item[1]["window_s"])
+    }
     return found | {"never": 0.0} if found else {}

@@ -12,6 +12,7 @@ from tests.bench.learning.baskets import ABOUT
 from tests.bench.learning.contestants import Contestant
 from tests.bench.learning.play import Played
 
+FIRST, WHOLE = "first", ("auc", "logloss", "ece")
 SPREAD, SPREADS = "sd", ("auc", "logloss", "ece", "mrr", "item_cold.auc")
 
 
@@ -72,11 +73,12 @@ def figures_of(played: Played, contestants: Mapping[str, Contestant]) -> dict[st
 
 
 def _means(measured: list[dict[str, float]]) -> dict[str, Any]:
-    """Over seeds; ``sd`` holds the spread."""
+    """Over seeds; ``sd`` holds the spread, ``first`` what the first seed gave: the other seeds were not played by every model."""
     names = [metric for metric in measured[0] if all(metric in one for one in measured)]
     found: dict[str, Any] = {metric: float(np.mean([one[metric] for one in measured])) for metric in names}
     spread = {metric: float(np.std([one[metric] for one in measured])) for metric in SPREADS if metric in names}
-    return found | ({SPREAD: spread} if spread else {})
+    first = {metric: measured[0][metric] for metric in WHOLE if metric in names}
+    return found | ({SPREAD: spread, FIRST: first} if first else {})
 
 
 def _differences(played: Played, contestants: Mapping[str, Contestant]) -> dict[str, dict[str, list[float]]]:
