@@ -13,7 +13,7 @@ from services.features.cache import Cache
 from services.features.catalogue import Catalogue
 from services.features.flush import Flush
 from services.features.gathered import Gathered, runs
-from services.features.history import History
+from services.features.history import History, destination
 from services.features.items import Items
 from services.features.markers import Markers, Place
 from services.features.settings import FeaturesSettings
@@ -45,7 +45,7 @@ class FeaturesApp(App):
         self.caches = (self.users.cache, self.items.cache, self.catalogue.cache)
         self.markers = Markers(client, settings.project)
         self.flush = Flush(self.caches, self.markers, RowWriter(client), kafka, DeadLetters(kafka, "features"))
-        self.history = History(settings.features_history) if settings.features_history else None
+        self.history = History(put) if (put := destination(settings)) else None
         for cache in self.caches:
             cache.unrecorded = set() if self.history else None
         self.start_offsets, self.began, self.revoked = self._claim, self._begin, self._let_go

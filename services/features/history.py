@@ -2,30 +2,61 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import structlog
 
 from services.features import metrics
+from services.features.settings import FeaturesSettings
+from shared.errors import StorageUnavailable
 from shared.features.plan import Plan
 from shared.features.plans import USER
+
+Put = Callable[[str, bytes], object]
+"""Writes a new file under a name such as ``a/b.parquet``."""
 
 USER_ID, ITEM_ID = "user_id", "item_id"
 """Feast's join keys."""
 
 
-class History:
-    """A folder of parquet files: ``<view>/day=<YYYY-MM-DD>/<time>-<id>.parquet``, the day of the row's newest event."""
+def destination(settings: FeaturesSettings) -> Put | None:
+    """Where ``FRESHET_FEATURES_HISTORY`` says: a folder, or ``s3://bucket/prefix`` of the object storage."""
+    named = settings.features_history
+    if not named.startswith("s3://"):
+        return in_folder(Path(named)) if named else None
+    from shared.bundles.objects import S3Objects
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    bucket, _, prefix = named.removeprefix("s3://").partition("/")
+    objects = S3Objects.connect(settings.model_copy(update={"bucket": bucket}))
+    return lambda name, data: objects.create(f"{prefix.rstrip('/')}/{name}".lstrip("/"), data)
+
+
+def in_folder(folder: Path) -> Put:
+    """A folder on this machine; a file is there whole or not at all."""
+
+    def put(name: str, data: bytes) -> None:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        hidden = file.with_name(f".{file.name}")
+        hidden.write_bytes(data)
+        hidden.rename(file)
+
+    return put
+
+
+class History:
+    """Parquet files: ``<view>/day=<YYYY-MM-DD>/<time>-<id>.parquet``, the day of the row's newest event."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
 
     def append(self, plan: Plan, part: Mapping[str, bytes]) -> None:
-        """Write rows, each once; a crash before that loses this part of the history and nothing else.
+        """Write rows, each once; a crash or a storage that is away loses this part of the history and nothing else.
 
         Args:
             plan: the rows'.
@@ -35,13 +66,16 @@ class History:
         names = np.array(list(part), object)
         created = datetime.now(UTC)
         for day, chosen in _by_day(rows["_time"]).items():
-            folder = self._folder / plan.view / f"day={day}"
-            folder.mkdir(parents=True, exist_ok=True)
-            name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
-            hidden = folder / f".{name}"
-            pq.write_table(table(plan, names[chosen].tolist(), rows[chosen], created), hidden, compression="zstd")
-            hidden.rename(folder / name)
-        metrics.history_rows.labels(plan.view).inc(len(part))
+            name = f"{plan.view}/day={day}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
+            file = pa.BufferOutputStream()
+            pq.write_table(table(plan, names[chosen].tolist(), rows[chosen], created), file, compression="zstd")
+            try:
+                self._put(name, file.getvalue().to_pybytes())
+            except StorageUnavailable as error:
+                metrics.history_lost.labels(plan.view).inc(len(chosen))
+                structlog.stdlib.get_logger(service="features").error("history_lost", rows=len(chosen), detail=str(error))
+            else:
+                metrics.history_rows.labels(plan.view).inc(len(chosen))
 
 
 def table(plan: Plan, names: list[str], rows: np.ndarray, created: datetime) -> pa.Table:

@@ -14,4 +14,5 @@ flush_seconds = Histogram(
     "features_flush_seconds", "A flush, from its snapshot to its markers", buckets=(0.01, 0.03, 0.1, 0.3, 1, 3)
 )
 missed = Counter("features_missed_total", "Records that their topic no longer had when they were due", ["topic"])
+history_lost = Counter("features_history_lost_total", "Rows of the history that the storage did not take", ["view"])
 history_rows = Counter("features_history_rows_total", "Rows appended to the history", ["view"])

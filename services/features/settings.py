@@ -1,7 +1,6 @@
 """What the features service can be told; see ``shared/settings.py``."""
 
 import socket
-from pathlib import Path
 
 from pydantic import Field
 
@@ -23,8 +22,8 @@ class FeaturesSettings(Settings):
     """Seconds between two flushes: the age at which a counter can be read."""
     features_per_minute: float = Field(600.0, ge=0)
     """Events of one user that count within a minute of event time; the rest is left out and counted. 0 for no limit."""
-    features_history: Path | None = None
-    """Folder of the parquet history that Feast's offline store reads; none is kept without it."""
+    features_history: str = ""
+    """Folder of the parquet history that Feast's offline store reads, or `s3://bucket/prefix`; none is kept without it."""
     features_history_s: float = Field(60.0, gt=0)
     """Seconds between two parts of the history; each part holds the newest row of every key that changed."""
     features_session_s: float = Field(10.0, ge=6, le=300)

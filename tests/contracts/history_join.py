@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from services.features.history import History
+from services.features.history import History, in_folder
 from shared.features.counters import Counters
 from shared.features.plans import Plans
 from tests.features import START, at, declared_plans, event
@@ -16,7 +16,7 @@ from tests.features import START, at, declared_plans, event
 def main(folder: Path) -> None:
     os.environ["FRESHET_FEATURES_HISTORY"] = str(folder)
     plans = Plans.of(declared_plans())
-    history, counters = History(folder), Counters(plans)
+    history, counters = History(in_folder(folder)), Counters(plans)
     for n, seconds in enumerate((0.0, 0.0)):
         counters.apply(at([event(n)], [seconds + 50_000 * n]))
         part = {name: counters.items.records(counters.items.rows([name]))[0] for name in counters.items.index}
