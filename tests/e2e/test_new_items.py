@@ -1,5 +1,6 @@
-"""An item that is listed while all runs is ranked by its text soon after, and its first outcome moves its row."""
+"""An item that is listed while all runs is ranked by its text soon after, its first outcome moves its row, and its trace tells."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from shared.bundles.signing import verify_key
 from shared.bundles.storage import Storage
 from shared.keys import key
 from shared.settings import Settings
-from tests import joiner
+from tests import joiner, swapping
 from tests.collector import Collector, collecting
+from tests.conftest import variables
 from tests.feature_service import worker
 from tests.ranking import Service, fill_store, running
+from tests.spans import Spans, received
 from tests.updaters import prepared, until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
@@ -50,19 +53,28 @@ class Shop:
 
 
 @pytest.fixture
-def shop(fresh_settings: Settings, environment: dict[str, str], tmp_path: Path) -> Iterator[Shop]:
-    """With a base that knows the items ``i0``, ``i1``, ..., and no full bundle but the first."""
-    fill_store(fresh_settings)
-    updaters, joining = prepared(fresh_settings, tmp_path), joiner.Worker("joiner", environment, tmp_path)
+def spans() -> Iterator[Spans]:
+    """What every service says of every call."""
+    with received() as spans:
+        yield spans
+
+
+@pytest.fixture
+def shop(fresh_settings: Settings, tmp_path: Path, spans: Spans) -> Iterator[Shop]:
+    """With a base that knows the items ``i0``, ``i1``, ..., and no full bundle within a minute of the first."""
+    settings = fresh_settings.model_copy(update={"traces": spans.url, "traces_share": 1.0})
+    environment = variables(settings)
+    fill_store(settings)
+    updaters, joining = prepared(settings, tmp_path), joiner.Worker("joiner", environment, tmp_path)
     folder = tmp_path / "ranking"
     folder.mkdir()
-    updaters.start(full_s=600, encode_s=0.5).ready()
+    updaters.start(full_s=60, encode_s=0.5).ready()
     joining.start()
     try:
         with (
             worker(environment, tmp_path),
             collecting(environment, tmp_path) as collector,
-            running(fresh_settings, folder, verify_key=tmp_path / "verify.pem") as ranking,
+            running(settings, folder, verify_key=tmp_path / "verify.pem") as ranking,
         ):
             joining.wait()
             yield Shop(collector, ranking)
@@ -72,7 +84,7 @@ def shop(fresh_settings: Settings, environment: dict[str, str], tmp_path: Path) 
 
 
 def test_a_new_item_is_ranked_by_its_text_and_its_first_outcome_moves_its_row(
-    shop: Shop, fresh_settings: Settings, tmp_path: Path
+    shop: Shop, fresh_settings: Settings, tmp_path: Path, spans: Spans
 ) -> None:
     assert (shop.added("text"), shop.added("item")) == (0, 0)
     shop.send("/items", item_id="tea", title=TITLE, category="c1", brand="b1", price=3.0)
@@ -88,3 +100,11 @@ def test_a_new_item_is_ranked_by_its_text_and_its_first_outcome_moves_its_row(
     answer = shop.rank("bob", "tea", "i1", "i2")
     shop.send("/events", event_id="e1", user_id="bob", item_id="tea", action="purchase", request_id=answer["request_id"])
     until(lambda: shop.added("item") != 0, 120)
+
+    impressions = asyncio.run(swapping.impressions(fresh_settings, 1))
+    trace = impressions[answer["request_id"]].trace.split("-")[1]
+    until(lambda: {("ranking", "/rank"), ("joiner", "join")} <= spans.of(trace).keys(), 30)
+    until(lambda: any(trace in span.links for span in spans.found), 30)
+    window = next(span for span in spans.found if trace in span.links)
+    assert (window.service, window.name) == ("updater", "window")
+    assert window.trace in {storage.manifest(version).trace_id for version in storage.versions()}
