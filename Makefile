@@ -2,6 +2,7 @@
 # make test    lint, types, import rules and every test
 # make bench-learning DATA=DIR    public data sets replayed through the learner, beside its rivals
 # make up | status | down    keep the stack running
+# make bench | faults    every figure against its goal | every kill twenty times
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down status test lint faults bench bench-learning
