@@ -55,7 +55,6 @@ class Task(msgspec.Struct, frozen=True):
     """One thing to predict, with what it is predicted from and how it is learned."""
 
     name: str
-    feature_service: str
     labels: tuple[str, ...]
     """Actions, one head each; the first is the score that ranks."""
     context: tuple[str, ...] = ()
@@ -69,8 +68,9 @@ class Task(msgspec.Struct, frozen=True):
     gate: GateSettings = GateSettings()
 
 
-RANKING = Task(name="ranking", feature_service="ranking", labels=("purchase",), context=("display", "mailer"))
-"""The default: which of the shown products does this shopper buy?"""
+RANKING = Task(name="ranking", labels=("purchase",), context=("display", "mailer"))
+"""The default: which of the shown products does this shopper buy? One label, for the demo's data holds purchases alone; a shop that
+tells its clicks and carts names them beside it, a head each."""
 
 TASKS = {task.name: task for task in (RANKING,)}
 

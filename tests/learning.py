@@ -26,7 +26,6 @@ def task(labels: tuple[str, ...] = ("purchase",), **learning: object) -> Task:
     model = ModelSettings(dim=4, hidden=(8, 4), text_dim=TEXT, capacity=capacity)
     return Task(
         name="ranking",
-        feature_service="ranking",
         labels=labels,
         model=model,
         learning=LearningSettings(**({"batch": 16} | learning)),

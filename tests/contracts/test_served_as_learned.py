@@ -34,7 +34,7 @@ class Asked:
 def manifest(one: Learner, kind: str, parent: str | None, version: str) -> Manifest:
     model = one.task.model
     return Manifest(
-        task="ranking", version=version, window=0, epoch=1, kind=kind, parent=parent, created=0.0, files={}, labels=LABELS,  # type: ignore[arg-type]
+        task="ranking", version=version, window=0, epoch=1, kind=kind, parent=parent, created=0.0, files={}, labels=one.task.labels,  # type: ignore[arg-type]
         inputs=INPUTS, dim=model.dim, hidden=model.hidden, text_dim=model.text_dim, frozen=(), trainable=(),
         tables={name: TableSize(rows.used, rows.capacity) for name, rows in one.tables.maps.items()},
         weights_sha256=one.weights_sha256(),
@@ -42,7 +42,7 @@ def manifest(one: Learner, kind: str, parent: str | None, version: str) -> Manif
 
 
 def contents(one: Learner, changes: dict[str, TableChange], made: Manifest, catalogues: dict[str, Catalogue]) -> Contents:
-    graph = GraphTemplate(INPUTS, len(LABELS), one.task.model.dim, one.task.model.hidden).fill(one.dense())
+    graph = GraphTemplate(INPUTS, len(one.task.labels), one.task.model.dim, one.task.model.hidden).fill(one.dense())
     dense = {name: weight.copy() for name, weight in one.dense().items()}
     return Contents(made, changes, dense, graph, catalogues)
 

@@ -73,7 +73,7 @@ class PublicSet:
 
 def _task(label: str, context: tuple[str, ...] = (), hidden: tuple[int, ...] = (128, 64), **learning: object) -> Task:
     return Task(
-        name="ranking", feature_service="ranking", labels=(label,), context=context, model=ModelSettings(hidden=hidden),
+        name="ranking", labels=(label,), context=context, model=ModelSettings(hidden=hidden),
         learning=LearningSettings(**learning),  # type: ignore[arg-type]
     )  # fmt: skip
 
