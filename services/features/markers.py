@@ -4,8 +4,9 @@ A marker names its writer. One that is not as we left it means that somebody els
 (a failover, a restored snapshot): then what we hold in memory is not what the store contains, and the process must read again.
 """
 
+import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from shared.errors import Fenced
@@ -27,17 +28,23 @@ ADVANCE = b"""
 for i = 1, #KEYS do
   if redis.call('GET', KEYS[i]) ~= ARGV[i] then return i end
 end
-for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[#KEYS + i]) end
+for i = 1, #KEYS do
+  if ARGV[#KEYS + i] ~= ARGV[i] then redis.call('SET', KEYS[i], ARGV[#KEYS + i]) end
+end
 return 0"""
+
+IDLE_S = 1.0
+"""How often the markers are looked at while nothing moves."""
 
 
 class Markers:
-    """The markers of this worker's partitions; ``client`` is a ``redis.asyncio.Redis``."""
+    """The markers of this worker's partitions; ``client`` is a ``redis.asyncio.Redis``, ``clock`` tells monotonic seconds."""
 
-    def __init__(self, client: Any, project: str) -> None:
+    def __init__(self, client: Any, project: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._project, self._writer = project, uuid.uuid4().hex
         self._claim, self._advance = client.register_script(CLAIM), client.register_script(ADVANCE)
         self._ours: dict[Place, int] = {}
+        self._clock, self._looked = clock, -IDLE_S
 
     def key(self, place: Place) -> str:
         """Where a partition's marker lies."""
@@ -51,7 +58,8 @@ class Markers:
         return dict(self._ours)
 
     async def advance(self, offsets: Mapping[Place, int]) -> None:
-        """Move the markers to these offsets, and make sure that all the others are still as we left them.
+        """Move the markers to these offsets, and make sure that all the others are still as we left them; where none moves, that is
+        looked at once a second.
 
         Raises:
             Fenced: one is not.
@@ -60,12 +68,15 @@ class Markers:
         if not places:
             return
         ahead = [max(offsets.get(place, 0), self._ours[place]) for place in places]
+        now = self._clock()
+        if ahead == list(self._ours.values()) and now < self._looked + IDLE_S:
+            return
         old = [f"{self._ours[place]} {self._writer}" for place in places]
         new = [f"{offset} {self._writer}" for offset in ahead]
         if wrong := await self._advance(keys=[self.key(place) for place in places], args=[*old, *new]):
             topic, partition = places[int(wrong) - 1]
             raise Fenced(f"the marker of {topic}/{partition} is not as this worker left it; all is read again from the markers")
-        self._ours = dict(zip(places, ahead, strict=True))
+        self._ours, self._looked = dict(zip(places, ahead, strict=True)), now
 
     def forget(self) -> None:
         """The partitions are no longer ours."""
