@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.updater.card import card
 from services.updater.published import Change, Published
 from services.updater.schedule import Due
 from services.updater.window import Ledger
@@ -75,6 +76,9 @@ class Composer:
         files = {"tables": encode_tables(change.tables)}
         if change.dense is not None:
             files |= {"dense": encode_dense(change.dense), "graph": self._graph.fill(change.dense)}
+        if release.due.full:
+            said = card(self._task, self._inputs, self._trainable, release.version, release.created, release.metrics)
+            files["card"] = said.encode()
         return files
 
     def manifest(self, release: Release, published: Published, files: Mapping[str, File], parent: str | None) -> Manifest:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.markdown import Markdown
 from rich.table import Table
 
 from infra.local.console import local_stack, plainly, read_settings
@@ -15,6 +16,7 @@ from infra.local.operate import dead_letters as letters
 from infra.local.operate import lag as lagging
 from infra.local.progress import console
 from shared.bundles.storage import Storage
+from shared.errors import BadInput
 from shared.messages import WindowPlan
 
 Version = Annotated[str, typer.Argument(help="as `freshet bundles list` shows it")]
@@ -54,6 +56,17 @@ def show_bundle(version: Version) -> None:
     with plainly():
         manifest = Storage.connect(read_settings()).manifest(version)
         console.print_json(msgspec.json.encode(manifest).decode())
+
+
+@bundles.command("card")
+def show_card(version: Annotated[str, typer.Argument(help="of a full bundle")]) -> None:
+    """A full bundle's model card."""
+    with plainly():
+        storage = Storage.connect(read_settings())
+        manifest = storage.manifest(version)
+        if "card" not in manifest.files:
+            raise BadInput(f"{version} is a delta: full bundles have a card", field="version")
+        console.print(Markdown(storage.get_blob(manifest.files["card"]).decode()))
 
 
 @bundles.command("verify")
