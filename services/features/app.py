@@ -157,7 +157,7 @@ class FeaturesApp(App):
     async def _record(self) -> None:
         for cache in self.caches:
             if self.history and (part := cache.record()):
-                await asyncio.to_thread(self.history.append, cache.view.plan, part)
+                cache.unrecord(await asyncio.to_thread(self.history.append, cache.view.plan, part))
 
     async def on_stop(self) -> None:
         """Leave with everything written."""

@@ -151,3 +151,8 @@ class Cache:
         part = self.recorded | dict(zip(here, self.arena.records(rows), strict=True))
         self.recorded, self.unrecorded = {}, set()
         return part
+
+    def unrecord(self, names: Iterable[str]) -> None:
+        """These rows could not be recorded: those that are still in memory belong to the next part."""
+        if self.unrecorded is not None:
+            self.unrecorded.update(name for name in names if name in self.arena)

@@ -55,13 +55,17 @@ class History:
     def __init__(self, put: Put) -> None:
         self._put = put
 
-    def append(self, plan: Plan, part: Mapping[str, bytes]) -> None:
-        """Write rows, each once; a crash or a storage that is away loses this part of the history and nothing else.
+    def append(self, plan: Plan, part: Mapping[str, bytes]) -> list[str]:
+        """Write rows, each once; a crash loses this part of the history and nothing else.
 
         Args:
             plan: the rows'.
             part: id → header and record.
+
+        Returns:
+            The ids of the rows that were not taken: the storage is away, or the disk is full.
         """
+        missed: list[str] = []
         rows = np.frombuffer(b"".join(part.values()), plan.dtype)
         names = np.array(list(part), object)
         created = datetime.now(UTC)
@@ -71,11 +75,13 @@ class History:
             pq.write_table(table(plan, names[chosen].tolist(), rows[chosen], created), file, compression="zstd")
             try:
                 self._put(name, file.getvalue().to_pybytes())
-            except StorageUnavailable as error:
+            except (StorageUnavailable, OSError) as error:
+                missed += names[chosen].tolist()
                 metrics.history_lost.labels(plan.view).inc(len(chosen))
                 structlog.stdlib.get_logger(service="features").error("history_lost", rows=len(chosen), detail=str(error))
             else:
                 metrics.history_rows.labels(plan.view).inc(len(chosen))
+        return missed
 
 
 def table(plan: Plan, names: list[str], rows: np.ndarray, created: datetime) -> pa.Table:

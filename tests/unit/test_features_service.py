@@ -1,8 +1,10 @@
 """The features service's folds, fed without Kafka; a dictionary stands for Valkey."""
 
 import asyncio
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -10,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.features.app import FeaturesApp
 from services.features.by_item import LARGEST, most_events, pack, unpack
 from services.features.cache import Cache
 from services.features.catalogue import Catalogue
 from services.features.flush import Flush
 from services.features.gathered import Gathered
+from services.features.history import History
 from services.features.items import Items, _first_time
 from services.features.users import Users
 from shared.errors import Fenced
@@ -216,6 +220,20 @@ async def test_dead_letters_of_a_flush_are_on_their_way_together() -> None:
     flush.pending.letters = [("undecodable", "", Arrived(b"", n)) for n in range(3)]
     await flush()
     assert together.n_waiting == 0
+
+
+async def test_a_full_disk_ends_nothing_and_its_rows_come_with_the_next_part() -> None:
+    files: dict[str, bytes] = {}
+
+    def full(name: str, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    side = users(Shelf())
+    side.cache.unrecorded = set()
+    await count(side, arrived(event(1)))
+    for put in (full, files.__setitem__, files.__setitem__):
+        await FeaturesApp._record(SimpleNamespace(caches=[side.cache], history=History(put)))  # type: ignore[arg-type]
+    assert len(files) == 1
 
 
 async def test_the_catalogue_takes_the_newest_line_and_remembers_when_the_item_was_first_listed() -> None:
