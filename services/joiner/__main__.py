@@ -12,7 +12,7 @@ from services.joiner.fit import Load, require_fit
 from services.joiner.rule import Rule
 from services.joiner.segments import SEGMENT_BYTES
 from services.joiner.settings import JoinerSettings
-from shared import kafka, topics
+from shared import kafka, topics, traces
 from shared.errors import BadSettings
 from shared.stream import App, serve
 from shared.tasks import Task
@@ -48,6 +48,7 @@ async def build(settings: JoinerSettings, joined: Task, folder: Path) -> App:
     metrics.clock.set(found.ms / 1000)
     require_near(found, settings.joiner_skew_ms)
     group = settings.joiner_group or f"joiner-{joined.name}"
+    traces.begin("joiner", settings)
     app = App(group, settings, instance=settings.joiner_instance, session=settings.joiner_session_s)
     rule = Rule.of(joined, settings.joiner_slack_ms, settings.joiner_skew_ms)
     Joiner(app, producer, rule, settings.partitions, folder)
