@@ -51,9 +51,9 @@ def without_again() -> None:
     def once(self: Publisher, step: Callable[[], Any]) -> Any:
         return step()
 
-    def given_up(self: Publisher, release: Release, saved: Saved | None) -> None:
+    def given_up(self: Publisher, release: Release, saved: Saved | None, kept: frozenset[str]) -> None:
         with contextlib.suppress(Unavailable):
-            run(self, release, saved)
+            run(self, release, saved, kept)
 
     Publisher._until_done, Publisher._run = once, given_up  # type: ignore[method-assign]
 
