@@ -75,6 +75,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
+    async def on_thread_stop(self) -> None:
+        """Leave the group before the connection closes, so that others have the partitions at once.
+
+        aiokafka leaves for members without a fixed name alone; the broker takes a leave from any member that says its id.
+        """
+        if self._consumer is not None:
+            self._consumer._coordinator._group_instance_id = None
+        await super().on_thread_stop()
+
     async def begin(self, wanted: "Starts") -> "Starts":
         """Seek to these offsets, kept within what the log holds; returns where reading begins.
 

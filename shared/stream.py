@@ -44,8 +44,8 @@ class App(faust.App):
 
     Args:
         name: the consumer group.
-        instance: this member's fixed name in the group. A member that is back under its name within the session time-out keeps its
-            partitions, and nobody else is disturbed; so a clean stop does not leave the group either.
+        instance: this member's fixed name in the group. One that was killed and is back under its name within the session time-out
+            keeps its partitions, and nobody else is disturbed. A clean stop leaves the group: others have its partitions at once.
         session: seconds of silence after which its partitions go to others.
     """
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,8 +21,8 @@ TOPIC = "behaviour"
 class Reader:
     """An app that notes all that it reads."""
 
-    def __init__(self, settings: Settings, group: str) -> None:
-        self.app = App(group, settings, instance="reader", session=6.0)
+    def __init__(self, settings: Settings, group: str, instance: str = "reader") -> None:
+        self.app = App(group, settings, instance=instance, session=6.0)
         self.polls: list[list[ConsumerRecord]] = []
         self.starts: dict[TopicPartition, Start] = {}
         self.app.began = self.starts.update
@@ -41,8 +42,8 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(settings: Settings, group: str) -> AsyncIterator[Reader]:
-    reader = Reader(settings, group)
+async def reading(settings: Settings, group: str, instance: str = "reader") -> AsyncIterator[Reader]:
+    reader = Reader(settings, group, instance)
     await reader.app.start()
     try:
         yield reader
@@ -93,6 +94,19 @@ async def test_a_service_may_choose_where_it_begins(fresh_settings: Settings) ->
         assert sorted(map(int, reader.values())) == [4, 5, 6, 7]
     finally:
         await reader.app.stop()
+
+
+async def test_a_clean_stop_hands_the_partitions_over_at_once(fresh_settings: Settings) -> None:
+    async with reading(fresh_settings, "handed over", "one") as one, reading(fresh_settings, "handed over", "two") as two:
+        async with asyncio.timeout(30):
+            while not (0 < len(one.app.assigned()) < 4 and one.app.reading and two.app.reading):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        stopped = time.monotonic()
+        await one.app.stop()
+        async with asyncio.timeout(30):
+            while len(two.app.assigned()) < 4 or not two.app.reading:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert time.monotonic() - stopped < 4.0, "less than the session's 6 s: nobody waited for it to be missed"
 
 
 async def test_a_record_is_read_within_a_fraction_of_a_second(fresh_settings: Settings) -> None:

@@ -99,23 +99,6 @@ resource "aws_s3_bucket_logging" "data" {
 resource "aws_s3_bucket_lifecycle_configuration" "data" {
   bucket = aws_s3_bucket.data.id
 
-  # The updater tags what no kept bundle names any more; S3 deletes it.
-  rule {
-    id     = "expired"
-    status = "Enabled"
-
-    filter {
-      tag {
-        key   = var.expired_tag.key
-        value = var.expired_tag.value
-      }
-    }
-
-    expiration {
-      days = 1
-    }
-  }
-
   # What was deleted or written over can be brought back for so long.
   rule {
     id     = "noncurrent"

@@ -38,12 +38,6 @@ variable "pin_writer" {
   type        = string
 }
 
-variable "expired_tag" {
-  description = "The tag by which the updater says that an object may go."
-  type        = object({ key = string, value = string })
-  default     = { key = "freshet", value = "expired" }
-}
-
 variable "noncurrent_days" {
   description = "Days for which deleted objects can be brought back."
   type        = number
