@@ -19,7 +19,8 @@ def card(task: Task, inputs: Inputs, trainable: tuple[str, ...], version: str, c
         trainable: the weights that move.
         version: the bundle's.
         created: seconds since 1970 UTC.
-        metrics: prequential, over the settled rows; see :meth:`services.updater.prequential.Prequential.measure`.
+        metrics: prequential, over the settled rows (see :meth:`services.updater.prequential.Prequential.measure`); the base's are
+            those of pretraining.
     """
     model, learning = task.model, task.learning
     lines = [
@@ -51,8 +52,9 @@ def card(task: Task, inputs: Inputs, trainable: tuple[str, ...], version: str, c
 
 
 def _quality(metrics: Mapping[str, float]) -> Iterator[str]:
-    if not metrics:
-        yield "Nothing has settled yet: no row's label is final."
+    if "rows" not in metrics:  # the base, or a life whose rows' labels are not final yet
+        told = ", ".join(f"{name} {value:.4f}" for name, value in sorted(metrics.items()))
+        yield f"Of pretraining: {told}." if told else "Nothing has settled yet: no row's label is final."
         return
     rows, positives = metrics["rows"], metrics["positives"]
     yield f"Over {rows:,.0f} settled rows, {positives:,.0f} of them positive, each predicted before it was learned:"

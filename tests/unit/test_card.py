@@ -26,6 +26,11 @@ def test_before_anything_has_settled_it_says_so() -> None:
     assert "Nothing has settled yet" in card(model.task, model.inputs, (), "00000001-0001", 0.0, {})
 
 
+def test_the_bases_figures_are_those_of_pretraining() -> None:
+    model = learning.learner()
+    assert "Of pretraining: auc 0.8000." in card(model.task, model.inputs, (), "00000000-0001", 0.0, {"auc": 0.8})
+
+
 def test_a_full_bundle_carries_it_and_a_delta_does_not(bench: Bench, tmp_path: Path) -> None:
     full, delta = bench.learn(EVERYTHING), bench.learn(ROWS)
     assert bench.storage.get_blob(full.files["card"]).decode().startswith(f"# ranking {full.version}")
