@@ -53,8 +53,8 @@ def card(task: Task, inputs: Inputs, trainable: tuple[str, ...], version: str, c
 
 def _quality(metrics: Mapping[str, float]) -> Iterator[str]:
     if "rows" not in metrics:  # the base, or a life whose rows' labels are not final yet
-        told = ", ".join(f"{name} {value:.4f}" for name, value in sorted(metrics.items()))
-        yield f"Of pretraining: {told}." if told else "Nothing has settled yet: no row's label is final."
+        told = ", ".join(f"{name.removeprefix('pretraining.')} {value:,.4g}" for name, value in metrics.items())
+        yield f"Of the lists that pretraining held back: {told}." if told else "Nothing has settled yet: no row's label is final."
         return
     rows, positives = metrics["rows"], metrics["positives"]
     yield f"Over {rows:,.0f} settled rows, {positives:,.0f} of them positive, each predicted before it was learned:"

@@ -28,7 +28,9 @@ def test_before_anything_has_settled_it_says_so() -> None:
 
 def test_the_bases_figures_are_those_of_pretraining() -> None:
     model = learning.learner()
-    assert "Of pretraining: auc 0.8000." in card(model.task, model.inputs, (), "00000000-0001", 0.0, {"auc": 0.8})
+    held_back = {"pretraining.rows": 4_000.0, "pretraining.auc": 0.8}
+    said = card(model.task, model.inputs, (), "00000000-0001", 0.0, held_back)
+    assert "Of the lists that pretraining held back: rows 4,000, auc 0.8." in said
 
 
 def test_a_full_bundle_carries_it_and_a_delta_does_not(bench: Bench, tmp_path: Path) -> None:
