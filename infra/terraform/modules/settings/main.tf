@@ -16,7 +16,7 @@ locals {
     FRESHET_SECRETS        = null # secrets are the task's environment
     FRESHET_TRACES         = null # a collector of yours, by `overrides`
     FRESHET_TRACES_SHARE   = null
-    FRESHET_S3             = ""   # AWS itself
+    FRESHET_S3             = "" # AWS itself
     FRESHET_BUCKET         = var.bucket
     FRESHET_REGION         = var.region
     FRESHET_PROJECT        = var.project
