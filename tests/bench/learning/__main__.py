@@ -39,6 +39,7 @@ def main() -> int:
         for model in arguments.models or chosen.models:
             play(played, model, CONTESTANTS, 0 if arguments.kept else arguments.seeds, log)
         figures = figures_of(played, CONTESTANTS)
+        arguments.out.mkdir(parents=True, exist_ok=True)
         results = Results.read(arguments.out / "learning.json")
         results.put(name, figures)
         results.write(arguments.out / "learning.json")

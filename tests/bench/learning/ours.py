@@ -13,7 +13,7 @@ from services.updater.metrics import log_loss
 from shared.messages import Inputs
 from shared.tasks import Task
 from tests.bench.learning.columns import cut
-from tests.bench.learning.protocol import F8, I8, Known, Stream
+from tests.bench.learning.protocol import F8, I8, Known, Stream, TrainedAnew
 
 CHUNK = 500
 """Lists that history is learned in at once."""
@@ -111,7 +111,7 @@ class Frozen(Freshet):
         """Nothing."""
 
 
-class Retrained(Freshet):
+class Retrained(TrainedAnew, Freshet):
     """The same, trained anew on everything known once in so many seconds.
 
     Args:
@@ -120,15 +120,7 @@ class Retrained(Freshet):
 
     def __init__(self, *parts: object, period: float, **named: object) -> None:
         super().__init__(*parts, **named)  # type: ignore[arg-type]
-        self.period, self.due = period, -np.inf
-
-    def learn(self, known: Known) -> None:
-        """Train anew where it is due."""
-        if np.isneginf(self.due):
-            self.due = known.end + self.period
-        elif known.end >= self.due:
-            self.begin(known.stream, known.history())
-            self.due = known.end + self.period
+        self.period = period
 
 
 def column(batch: Batch, inputs: Inputs, name: str) -> NDArray[np.float32]:

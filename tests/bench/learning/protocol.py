@@ -5,7 +5,7 @@ window in which it arrives, as the joiner would send it. A rival cannot take a n
 in which the list's outcome arrives, or its attribution ends without one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -139,6 +139,22 @@ class Model(Protocol):
 
     def learn(self, known: Known) -> None:
         """Learn what became known in a window."""
+
+
+class TrainedAnew:
+    """For a :class:`Model` that learns by beginning again, on all that is known, once in ``period`` seconds; may be infinite."""
+
+    begin: Callable[[Stream, I8], None]
+    period: float
+    due = -np.inf
+
+    def learn(self, known: Known) -> None:
+        """Begin again where it is due; the first time is a period after the first window."""
+        if np.isneginf(self.due):
+            self.due = known.end + self.period
+        elif known.end >= self.due:
+            self.begin(known.stream, known.history())
+            self.due = known.end + self.period
 
 
 def windows(stream: Stream, seconds: float) -> Iterator[Known]:

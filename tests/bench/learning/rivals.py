@@ -13,7 +13,7 @@ from services.updater.catalogue import Assortment
 from shared.bundles.files import TABLES
 from shared.messages import Inputs
 from tests.bench.learning.columns import cut
-from tests.bench.learning.protocol import F8, I8, Known, Stream
+from tests.bench.learning.protocol import F8, I8, Known, Stream, TrainedAnew
 
 BINS = 8
 """Quantile bins of a dense input, as tokens; the quantiles are history's."""
@@ -163,7 +163,7 @@ class River:
             yield {token: 1.0 for space in self.spaces for token in row[space]} | {"log_odds": base}
 
 
-class Boosted:
+class Boosted(TrainedAnew):
     """LightGBM on the dense inputs, the cosine and the text's principal components, trained anew once in so many seconds.
 
     Args:
@@ -175,7 +175,7 @@ class Boosted:
     """
 
     def __init__(self, seen: Seen, settings: Mapping[str, Any], rounds: int, period: float, seed: int = 7) -> None:
-        self.seen, self.rounds, self.period, self.due = seen, rounds, period, -np.inf
+        self.seen, self.rounds, self.period = seen, rounds, period
         self.settings = {"objective": "binary", "num_threads": 1, "verbose": -1, "seed": seed} | dict(settings)
         self.codes: dict[int, int] = {}
         vectors = seen.assortment.vectors(np.arange(seen.assortment.texts))
@@ -197,14 +197,6 @@ class Boosted:
         """Probabilities (n,)."""
         raw: F8 = self.booster.predict(self._matrix(rows), raw_score=True, num_threads=1)
         return 1 / (1 + np.exp(-(raw + rows.log_odds)))
-
-    def learn(self, known: Known) -> None:
-        """Train anew where it is due."""
-        if np.isneginf(self.due):
-            self.due = known.end + self.period
-        elif known.end >= self.due:
-            self.begin(known.stream, known.history())
-            self.due = known.end + self.period
 
     def _matrix(self, batch: Batch) -> NDArray[np.float32]:
         """(n, features): category, hour, weekday as codes, then numbers."""
