@@ -27,6 +27,7 @@ from infra.local.ports import free_block
 from shared.kafka import ensure_topics
 from shared.settings import Settings
 from tests.bench.plain.loop import CANDIDATES, ITEMS, USERS
+from tests.conftest import variables
 from tests.ranking import a_publisher, fill_store, running, shop_inputs, shop_model
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -61,9 +62,9 @@ def shop(folder: Path) -> Iterator[Settings]:
 
 def loop(settings: Settings, turns: int) -> float:
     """CPU milliseconds of a turn of the floor."""
-    values = {f"FRESHET_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
     command = [sys.executable, "-m", "tests.bench.plain.loop", str(turns)]
-    done = subprocess.run(command, env=os.environ | values | ONE_THREAD, check=True, capture_output=True, text=True)
+    environment = os.environ | variables(settings) | ONE_THREAD
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return float(json.loads(done.stdout.splitlines()[-1])["cpu_ms"])
 
 
