@@ -37,11 +37,12 @@ IMAGES = {
     "joiner": Image(("joiner", "msk", "tracing")),
     "ranking": Image(("ranking", "msk", "tracing")),
     "shopper": Image(("shopper",)),
-    # The encoder is its weights and our own forward pass; nothing is compiled at run time; history imports the example shop.
+    # The encoder is its weights and our own forward pass, adapters are trained elsewhere; nothing is compiled at run time; history
+    # imports the example shop.
     "updater": Image(
         extras=("updater", "encoder", "shopper", "msk", "tracing"),
         also=("tokenizers",),
-        without=("sentence-transformers", "transformers", "huggingface-hub", "triton", "setuptools"),
+        without=("sentence-transformers", "transformers", "peft", "huggingface-hub", "triton", "setuptools"),
     ),
     # `feast apply` and the operators' commands; Feast requires mypy, and runs without.
     "operator": Image(extras=("feast", "msk"), also=("onnxruntime", "psutil", "rich", "typer"), without=("mypy",)),
