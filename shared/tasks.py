@@ -25,7 +25,8 @@ class LearningSettings(msgspec.Struct, frozen=True):
     batch: int = 256
     row_rate: float = 0.03
     row_decay: float = 0.99
-    """Of the row-wise Adagrad accumulators, once each ``decay_rows`` learned rows (the study's window)."""
+    """Of the row-wise Adagrad accumulators, once each ``decay_rows`` learned rows (the study's window); 0.95 where the shop
+    changes abruptly, which did better than any rate that follows a detector of drift."""
     decay_rows: int = 20_000
     dense_rate: float = 1e-3
     weight_decay: float = 0.01

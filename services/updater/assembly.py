@@ -11,6 +11,7 @@ from services.updater.batches import Batcher
 from services.updater.bundle import Chain, Composer
 from services.updater.catalogue import Assortment
 from services.updater.device import choose
+from services.updater.drift import Drift
 from services.updater.gate import Gate
 from services.updater.learner import Learner
 from services.updater.loop import Student
@@ -63,6 +64,10 @@ def begin(
     """
     student = student_of(task, storage, beginning.checkpoint)
     learner, inputs = student.learner, student.learner.inputs
+    if settings.drift:
+        drift = Drift(inputs, log)
+        drift.begin()
+        student.watch = drift.watch
     first = recovery.base(storage)
     base = loaded(task, inputs, learner.assortment, learner.device, first)
     published = Published.empty(task.model.capacity, task.model.dim)

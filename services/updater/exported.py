@@ -23,6 +23,7 @@ refused = Counter("updater_bundles_refused_total", "Bundles that the gate refuse
 gate_open = Gauge("updater_gate_open", "1 while bundles may be published")
 fallbacks = Counter("updater_fallbacks_total", "Times that the pointer went back to a good bundle")
 waits = Counter("updater_publish_waits_total", "Times that publishing waited for an engine")
+drift = Counter("updater_drift_total", "Times that a detector told of drift; nothing follows from it", ["detector", "watched"])
 void_plans = Counter("updater_void_plans_total", "Plans of replaced updaters that were passed over")
 encoded = Counter("updater_items_encoded_total", "New items encoded")
 

@@ -10,7 +10,7 @@ from services.updater import exported
 from services.updater.batches import Batch, Batcher, Refused
 from services.updater.learner import Learner
 from services.updater.planner import advanced
-from services.updater.prequential import Prequential
+from services.updater.prequential import Measured, Prequential
 from services.updater.releases import Position, Releases
 from services.updater.window import Window
 from shared import traces
@@ -25,6 +25,8 @@ Fetch = Callable[[str], tuple[File, Catalogue]]
 """Reads a catalogue file by its storage key."""
 Bury = Callable[[Example, BadRecord], None]
 """Keeps an example that cannot be learned as a dead letter."""
+Watch = Callable[[Batch, Measured], object]
+"""Looks on at a window that was tested."""
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Student:
     position: Position
     fetch: Fetch
     bury: Bury = lambda example, error: None
+    watch: Watch = lambda batch, measured: None
     joined: list[File] = field(default_factory=list)
     """Catalogue files that the last window brought."""
 
@@ -87,6 +90,8 @@ def learn(
         with traces.linked("window", rankings, window=window.plan.window, rows=len(batch)) as trace_id:
             # test: the model has not seen this window, so its score is an honest one
             prequential.test(student.learner, batch, window.plan.planned_at)
+            if len(batch) and not window.replayed:
+                student.watch(batch, prequential.waiting[-1])
             prequential.correct(learned)
             prequential.ripen(window.plan.planned_at)
 

@@ -36,6 +36,8 @@ class UpdaterSettings(Settings):
     """New items wait this long for others before they are encoded together."""
     texts: Path = Path("texts")
     """Folder of the text vectors that were encoded before."""
+    drift: bool = False
+    """Whether detectors of drift watch the loss, the scores and the features, and tell. They cost seconds of CPU at the start."""
     stop_s: float = Field(20.0, gt=0)
     """How long a stop waits for the storage before it leaves the last bundle to the next start."""
 

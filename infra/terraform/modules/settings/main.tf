@@ -92,6 +92,7 @@ locals {
       FRESHET_CHECKPOINT_S = null
       FRESHET_KEEP_FULLS   = null
       FRESHET_RIPE_S       = null
+      FRESHET_DRIFT        = null
       FRESHET_ENCODE_S     = null
       FRESHET_TEXTS        = "/var/lib/freshet/texts"
       FRESHET_STOP_S       = null
