@@ -38,19 +38,20 @@ async def read(settings: Settings, topic: str, partitions: int) -> dict[int, lis
         await client.stop()
 
 
-def fresh_run(settings: Settings) -> Student:
-    """The oracle: from the base, through every plan that counts, in one go."""
+def fresh_run(settings: Settings, beginning: recovery.Checkpoint | None = None) -> Student:
+    """The oracle: from the base, or from where else learning was taken back to, through every plan that counts, in one go."""
     storage = Storage.connect(settings)
     plans = Plans()
     for record in asyncio.run(read(settings, topics.windows("ranking"), 1))[0]:
         plans.fold(record.offset, msgspec.msgpack.decode(record.value, type=WindowPlan))
     records = asyncio.run(read(settings, topics.examples("ranking"), settings.partitions))
-    student = student_of(RANKING, storage, recovery.base(storage))
-    for plan in plans.lineage:
+    beginning = beginning or recovery.base(storage)
+    student = student_of(RANKING, storage, beginning)
+    for plan in plans.after(beginning.progress.window):
         spans = [records[int(p)][first:end] for p, (first, end) in sorted(plan.ranges.items(), key=lambda one: int(one[0]))]
         examples = [msgspec.msgpack.decode(record.value, type=Example) for span in spans for record in span]
         _, batch = student.admit(Window(plan, examples))
-        student.learner.learn(batch, plan.window)
+        student.race.learn(batch, plan.window)
     return student
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.updater.bundle import Chain, Composer, Release
@@ -12,7 +13,7 @@ from services.updater.published import Change, Published
 from services.updater.schedule import Due
 from services.updater.window import Ledger
 from shared.bundles.files import Catalogue, encode_catalogue
-from shared.bundles.manifest import Manifest
+from shared.bundles.manifest import Manifest, version
 from shared.bundles.storage import Storage
 from shared.errors import BadSettings
 
@@ -38,22 +39,39 @@ def publish_base(
     if storage.pointer("latest") is not None:
         raise BadSettings(f"{storage.task} has bundles already; use another bucket or task for another history")
     files = tuple(storage.put_blob(encode_catalogue(catalogue)) for catalogue in catalogues)
-    change = Change(learner.tables.full(), learner.dense())
-    published = Published.empty(learner.task.model.capacity, learner.task.model.dim)
-    published.apply(change)
-    release = Release(
-        window=0, epoch=EPOCH, due=Due(True, True, True), change=change, anew=True, ledger=Ledger(), offsets={}, catalogues=files,
-        metrics=metrics or {}, created=time.time(),
-    )  # fmt: skip
-    composer = Composer(learner.task, learner.inputs, learner.trainable(), key)
-    stored = {name: storage.put_blob(data) for name, data in composer.files(release, published).items()}
-    manifest = composer.manifest(release, published, stored, None)
-    progress = Progress(
-        version=manifest.version, window=0, epoch=EPOCH, plans_offset=0, offsets={}, origins={}, catalogues=files,
-        weights_sha256=manifest.weights_sha256,
-    )  # fmt: skip
-    storage.put_manifest(manifest)
+    nothing = Progress(version=version(0, EPOCH), window=0, epoch=EPOCH, plans_offset=0, offsets={}, origins={}, catalogues=files)
+    manifest, progress = store_whole(storage, learner, nothing, EPOCH, key, metrics=metrics)
     Checkpoints(storage).save(progress, learner.state())
     storage.move_latest(Chain(manifest.version, manifest.version).pointer(storage.task, EPOCH, time.time()))
     learner.tables.reset()
     return manifest
+
+
+def store_whole(
+    storage: Storage, learner: Learner, progress: Progress, epoch: int, key: Ed25519PrivateKey, *, parent: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> tuple[Manifest, Progress]:  # fmt: skip
+    """Store a learner as a full bundle, and move nothing. Returns its manifest, and what its checkpoint is to say.
+
+    Args:
+        storage: the task's bundles.
+        learner: as it is to be served.
+        progress: which prefix of the log the learner holds.
+        epoch: whose bundle it is.
+        key: signs the manifest.
+        parent: the bundle that it was made from.
+        metrics: for the manifest.
+    """
+    change = Change(learner.tables.full(), learner.dense())
+    published = Published.empty(learner.task.model.capacity, learner.task.model.dim)
+    published.apply(change)
+    release = Release(
+        window=progress.window, epoch=epoch, due=Due(True, True, True), change=change, anew=True, ledger=Ledger(),
+        offsets=progress.offsets, catalogues=progress.catalogues, metrics=metrics or {}, created=time.time(),
+        learning=learner.task.learning,
+    )  # fmt: skip
+    composer = Composer(learner.task, learner.inputs, learner.trainable(), key)
+    stored = {name: storage.put_blob(data) for name, data in composer.files(release, published).items()}
+    manifest = composer.manifest(release, published, stored, parent)
+    storage.put_manifest(manifest)
+    return manifest, msgspec.structs.replace(progress, version=manifest.version, weights_sha256=manifest.weights_sha256)

@@ -4,17 +4,22 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
+from infra.local.operate.adopt import adopt
 from infra.local.operate.bundles import folded, restore
 from services.updater.bisect import bisect, replayed
+from services.updater.checkpoints import Checkpoints
 from services.updater.recovery import Checkpoint
 from services.updater.settings import UpdaterSettings
 from shared.bundles.storage import Storage
-from shared.messages import Example, Outcome
+from shared.errors import BadInput
+from shared.messages import Example, Inputs, Outcome
 from shared.settings import Settings
+from shared.tasks import RANKING
 from tests import lineage
-from tests.examples import send, shown, stream
+from tests.examples import INPUTS, send, shown, stream
 from tests.updaters import prepared, until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
@@ -75,6 +80,50 @@ def test_a_restore_goes_back_and_learns_on_without_the_window_that_did_harm(fres
     assert bad not in [plan.window for plan in counted]
     assert [plan.without for plan in counted].count(True) == 1
     assert lineage.last_checkpoint(fresh_settings).weights_sha256 == lineage.fresh_run(fresh_settings).learner.weights_sha256()
+
+
+def test_a_feature_that_was_added_is_adopted_and_learned(fresh_settings: Settings, tmp_path: Path) -> None:
+    updaters = prepared(fresh_settings, tmp_path)
+    first = updaters.start().ready()
+    asyncio.run(send(fresh_settings, stream(0, 60, fresh_settings.partitions), pause=0.3))
+    _learned(fresh_settings)
+    assert first.stop() == 0
+    running = updaters.start().ready()
+    asyncio.run(send(fresh_settings, stream(60, 20, fresh_settings.partitions), pause=0.3))
+    _learned(fresh_settings)
+
+    inputs = Inputs(user=INPUTS.user, candidate=("item.favourites_7d", *INPUTS.candidate))
+    done = asyncio.run(adopt(fresh_settings, inputs, tmp_path / "signing.pem", 1.0))
+    assert (done.emerged, done.vanished) == (("item.favourites_7d",), ())
+    asyncio.run(send(fresh_settings, stream(80, 20, fresh_settings.partitions), pause=0.3))  # from rankings of before
+    assert running.died() == 1
+    assert "Fenced" in running.log.read_text()
+    last = updaters.start().ready()
+    asyncio.run(
+        send(fresh_settings, [_with_favourites(one, inputs) for one in stream(100, 60, fresh_settings.partitions)], pause=0.3)
+    )
+    _learned(fresh_settings)
+    assert last.stop() == 0, last.log.read_text()[-3000:]
+
+    storage = Storage.connect(fresh_settings)
+    served = storage.manifest(storage.pointer("latest").version)
+    assert served.inputs == inputs
+    student = lineage.fresh_run(fresh_settings, Checkpoint(*Checkpoints(storage).load(done.version)))
+    assert lineage.last_checkpoint(fresh_settings).weights_sha256 == student.learner.weights_sha256()
+    column = 7 * RANKING.model.dim + len(INPUTS.user)
+    assert np.abs(student.learner.dense()["layers.0.weight"][:, column]).max() > 0
+    with pytest.raises(BadInput, match="the model reads these inputs already"):
+        asyncio.run(adopt(fresh_settings, inputs, tmp_path / "signing.pem", 1.0))
+
+
+def _with_favourites(example: Example, inputs: Inputs) -> Example:
+    """As a ranking logs it that serves the adopted bundle."""
+    impression = example.impression
+    known = np.frombuffer(impression.candidate_features, "<f4").reshape(len(impression.items), -1)
+    favourites = np.arange(len(known), dtype="<f4")[:, None]
+    features = np.hstack([favourites, known]).astype("<f4").tobytes()
+    logged = msgspec.structs.replace(impression, inputs=inputs, candidate_features=features)
+    return msgspec.structs.replace(example, impression=logged)
 
 
 def _without_outcomes(first: int, count: int, partitions: int) -> list[Example]:

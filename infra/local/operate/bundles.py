@@ -1,7 +1,7 @@
 """Which bundle is served: looked at, pinned, and learning taken back to one."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,8 @@ from shared.kafka import consumer, producer, started
 from shared.messages import WindowPlan
 from shared.settings import Settings
 from shared.topics import windows
+
+TAKEN_OVER = "an updater started just then and took over: learning goes on as before; do it again"
 
 
 def pointer_to(storage: Storage, version: str, moved_at: float) -> Pointer:
@@ -63,20 +65,40 @@ def pin(storage: Storage, version: str, key: Path, now: float) -> Pointer:
 async def restore(settings: Settings, version: str, without: Sequence[int], now: float) -> list[WindowPlan]:
     """Take learning back to a bundle's checkpoint, and through the windows after it again, without some.
 
+    Raises:
+        BundleRefused: there is no checkpoint of that version; says which there are.
+        BadInput, Unavailable: as :func:`relearned`.
+    """
+    Checkpoints(Storage.connect(settings)).load(version)
+    return await relearned(settings, lambda epoch: (version, lambda: None), without, now)
+
+
+Prepared = tuple[str, Callable[[], None]]
+"""A version to go back to, and what makes its checkpoint stand once nobody else writes."""
+
+
+async def relearned(
+    settings: Settings, prepare: Callable[[int], Prepared], without: Sequence[int], now: float
+) -> list[WindowPlan]:  # fmt: skip
+    """Go back to what ``prepare`` makes for the epoch that is claimed, and through the windows after it again, without some.
+
     The plans are written under an epoch of their own; the running updater finds itself replaced, starts again and follows them.
 
     Raises:
-        BundleRefused: there is no checkpoint of that version; says which there are.
         BadInput: a window to leave out is none of those after the bundle.
         Unavailable: an updater started in between and is above these plans, none of which counts.
     """
-    Checkpoints(Storage.connect(settings)).load(version)
     client, reader = await started(producer(settings)), await started(consumer(settings))
     log = PlanLog(settings.task, reader, client, Plans())
     try:
         await log.follow()
+        epoch = log.plans.epoch + 1
+        version, stand = await asyncio.to_thread(prepare, epoch)
         _replanned(settings.task, log.plans, version, without, now)  # before anything is written
         await log.claim(0)
+        if log.epoch != epoch:
+            raise Unavailable(TAKEN_OVER)
+        await asyncio.to_thread(stand)
         again = _replanned(settings.task, log.plans, version, without, now)
         topic, encode = windows(settings.task), msgspec.msgpack.encode
         sent = [await client.send(topic, encode(plan), partition=0) for plan in again]  # at once: nobody comes between them
@@ -88,7 +110,7 @@ async def restore(settings: Settings, version: str, without: Sequence[int], now:
         await reader.stop()
         await client.stop()
     if log.plans.lineage[-len(again) :] != again:
-        raise Unavailable("an updater started just then and took over: nothing was restored; do it again")
+        raise Unavailable(TAKEN_OVER)
     return again
 
 

@@ -11,6 +11,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from infra.local.console import local_stack, plainly, read_settings
+from infra.local.operate import adopt as adopting
 from infra.local.operate import bundles as serving
 from infra.local.operate import dead_letters as letters
 from infra.local.operate import lag as lagging
@@ -104,6 +105,16 @@ def restore_bundle(
     with plainly():
         plans = asyncio.run(serving.restore(read_settings(), version, without or [], time.time()))
         console.print(f"learning goes back to {version} and through {len(plans) - 1} windows again, from window {plans[0].window}")
+
+
+@bundles.command("adopt")
+def adopt_features() -> None:
+    """Let the model read the features that are declared now; learning goes back to its newest checkpoint and on from there."""
+    with plainly():
+        read = read_settings()
+        done = asyncio.run(adopting.adopt(read, asyncio.run(adopting.declared(read)), read.keys[0], time.time()))
+        said = [f"{name} {', '.join(names)}" for name, names in (("new:", done.emerged), ("gone:", done.vanished)) if names]
+        console.print(f"{'; '.join(said)}. Learning goes on from {done.version}, in which what is new weighs nothing yet")
 
 
 @windows.command("list")
