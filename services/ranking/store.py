@@ -12,7 +12,7 @@ from services.ranking import metrics
 from shared.errors import StoreUnavailable
 from shared.features.assemble import Assembler
 from shared.features.plans import Plans
-from shared.features.reader import FeatureReader
+from shared.features.reader import TIMEOUT, FeatureReader
 from shared.features.rows import Rows
 from shared.messages import Inputs
 from shared.settings import Settings
@@ -20,8 +20,8 @@ from shared.settings import Settings
 F8 = NDArray[np.float64]
 
 
-REQUEST_SECONDS = 0.1
-"""Longer than any read takes: after it nobody uses a replaced connection."""
+SLACK_SECONDS = 0.1
+"""How much longer than its time a read may take: after both nobody uses a replaced connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +41,26 @@ class Seen:
 class FeatureStore:
     """Reads rows and makes features of them; keeps up with plans that are applied while it runs."""
 
-    def __init__(self, settings: Settings, context: tuple[str, ...], reader: FeatureReader) -> None:
-        self._settings, self._context, self._reader = settings, context, reader
+    def __init__(self, settings: Settings, context: tuple[str, ...], seconds: float, reader: FeatureReader) -> None:
+        self._settings, self._context, self._seconds, self._reader = settings, context, seconds, reader
         self._plans, self._assembler = reader.plans, Assembler(reader.plans, context)
         self._log = structlog.stdlib.get_logger(service="ranking")
         self._away = False
 
     @classmethod
-    async def connect(cls, settings: Settings, context: tuple[str, ...]) -> "FeatureStore":
+    async def connect(cls, settings: Settings, context: tuple[str, ...], seconds: float = TIMEOUT) -> "FeatureStore":
         """Connect and load the plans.
+
+        Args:
+            settings: where the store is.
+            context: the names that the task declares.
+            seconds: how long a read may take.
 
         Raises:
             StoreUnavailable: the store does not answer.
             BadSettings: nothing was applied yet.
         """
-        return cls(settings, context, await FeatureReader.connect(settings))
+        return cls(settings, context, seconds, await FeatureReader.connect(settings, seconds))
 
     @property
     def inputs(self) -> Inputs:
@@ -65,13 +70,13 @@ class FeatureStore:
     async def reload(self) -> None:
         """Load the plans again; a store that is away leaves the old ones."""
         try:
-            fresh = await FeatureReader.connect(self._settings)
+            fresh = await FeatureReader.connect(self._settings, self._seconds)
         except StoreUnavailable as error:
             self._log.warning("plans_not_reloaded", detail=str(error))
             return
         old, self._reader = self._reader, fresh
         self._assembler_of(fresh.plans)
-        await asyncio.sleep(REQUEST_SECONDS)
+        await asyncio.sleep(self._seconds + SLACK_SECONDS)
         await old.close()
 
     async def read(self, user_id: str, item_ids: Sequence[str], *, catalogue: bool = False) -> Seen:

@@ -16,7 +16,7 @@ from shared.keys import keys
 from shared.settings import Settings
 
 TIMEOUT = 0.02
-"""Seconds that a request waits for the store."""
+"""Seconds that a request waits for the store, unless told otherwise."""
 PLANS_TIMEOUT = 1.0
 """Seconds that a request waits for plans that were applied since, which takes a look at every key."""
 TURNS = 8
@@ -58,8 +58,12 @@ class FeatureReader:
         self._loading: asyncio.Future[None] | None = None
 
     @classmethod
-    async def connect(cls, settings: Settings) -> Self:
+    async def connect(cls, settings: Settings, timeout: float = TIMEOUT) -> Self:
         """Connect, and load the plans that ``feast apply`` left in the store.
+
+        Args:
+            settings: where the store is.
+            timeout: seconds that a request waits for it.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -67,7 +71,7 @@ class FeatureReader:
         """
         client = valkey.connect_async(settings)
         try:
-            return cls(client, await Plans.load(client, settings.project), settings.project)
+            return cls(client, await Plans.load(client, settings.project), settings.project, timeout=timeout)
         except BaseException as error:
             await client.aclose()
             if isinstance(error, (RedisError, OSError)):
@@ -78,7 +82,7 @@ class FeatureReader:
         """The rows of a user and n items, in one MGET; ``catalogue`` asks for the items' lines of the catalogue too.
 
         Raises:
-            StoreUnavailable: no answer within 20 ms, or none expected because the last ones failed; or a row follows a plan that
+            StoreUnavailable: no answer in time, or none expected because the last ones failed; or a row follows a plan that
                 did not come within a second.
         """
         plans, n = self.plans, len(item_ids)

@@ -150,21 +150,29 @@ async def test_frozen_beyond_the_session_and_resumed_it_says_what_the_oracle_say
     assert said.agree(), str(said)
 
 
+async def kafka_killed(engines: Engines, traffic: Traffic, away: list[float]) -> None:
+    """Kill Kafka with records in flight, each time for so many seconds."""
+    for seconds in away:
+        await asyncio.sleep(3)
+        await traffic.loud()
+        engines.kafka.kill()
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(engines.kafka.start)
+
+
 async def test_kafka_killed_and_started_again_it_says_what_the_oracle_says(
     wide: Settings, engines: Engines, tmp_path: Path
 ) -> None:
     crew, traffic = Crew(wide, tmp_path, ("a", "b")), Traffic(wide)
-
-    async def trouble() -> None:
-        for _ in range(max(2, ROUNDS // 2)):
-            await asyncio.sleep(3)
-            await traffic.loud()
-            engines.kafka.kill()
-            await asyncio.sleep(1)
-            await asyncio.to_thread(engines.kafka.start)
-
-    said = await trial(crew, trouble, traffic)
+    away = [SESSION_S + 2.5, *[1.0] * max(1, ROUNDS // 2)]
+    said = await trial(crew, lambda: kafka_killed(engines, traffic, away), traffic)
     assert said.agree(), str(said)
+
+
+async def test_without_its_safeguard_an_outage_of_kafka_loses_examples(wide: Settings, engines: Engines, tmp_path: Path) -> None:
+    crew, traffic = Crew(wide, tmp_path, ("a", "b"), module="tests.faults.hasty_joiner"), Traffic(wide)
+    said = await trial(crew, lambda: kafka_killed(engines, traffic, [SESSION_S + 2.5]), traffic, seconds=10)
+    assert said.oracle - said.examples, str(said)
 
 
 async def test_without_its_safeguard_it_loses_examples(wide: Settings, tmp_path: Path) -> None:

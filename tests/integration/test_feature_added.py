@@ -1,8 +1,10 @@
-"""A Field added under load: no failed read, no counter that starts anew, no input that goes away."""
+"""A Field added under load: no failed request, no counter that starts anew, no bundle refused."""
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import httpx
 import msgspec
 import numpy as np
 import pytest
@@ -11,15 +13,20 @@ import redis
 from shared.features.assemble import Assembler
 from shared.features.plan import Field, Plan
 from shared.features.plans import CATALOGUE, ITEM, Plans
-from shared.features.reader import Breaker, FeatureReader
-from shared.messages import Behaviour
+from shared.messages import Inputs
 from shared.settings import Settings
+from shared.tasks import RANKING
+from tests.bundles import Publisher, a_model
 from tests.feature_service import Traffic, Worker, apply_plans, differences, read_log, settled
-from tests.features import START, declared_plans
+from tests.features import declared_plans
+from tests.ranking import Service, a_publisher, running
 
 pytestmark = pytest.mark.engines
 ADDED = Field("item_favourites_7d", "<f8", tags={"statistic": "count", "action": "favourite", "horizon": "604800"})
+INPUT = "item.favourites_7d"
 ITEMS = [f"i{n}" for n in range(40)]
+PATIENCE_S = 10.0
+"""Of ranking for its store: the machine's pauses are not what is tested."""
 
 
 def with_the_field() -> list[Plan]:
@@ -30,28 +37,49 @@ def with_the_field() -> list[Plan]:
     ]
 
 
+def inputs_of(made: Plans) -> Inputs:
+    """Every input that these plans make."""
+    return Assembler(made, RANKING.context).inputs
+
+
 class Customer:
-    """Reads and assembles all the time, with the inputs that a bundle was made for."""
+    """Asks all the time; every answer must be whole."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.stopping, self.reads, self.fewest = settings, False, 0, np.inf
+    def __init__(self, service: Service) -> None:
+        self._service, self.stopping, self.answers, self.views, self.bundles = service, False, 0, 0.0, set[str]()
 
-    async def read(self) -> None:
-        reader = await FeatureReader.connect(self.settings)
-        reader._timeout, reader._breaker = 5.0, Breaker()  # the machine's pauses are not what is tested
-        wanted, plans = Assembler(reader.plans, ()).inputs, reader.plans
-        assembler, none = Assembler(plans, ()), np.zeros(len(ITEMS), np.uint64)
-        column = wanted.candidate.index("item.views_7d")
-        while not self.stopping:
-            rows = await reader.read("u1", ITEMS)
-            if reader.plans is not plans:
-                plans, assembler = reader.plans, Assembler(reader.plans, ())
-            made = assembler.assemble(rows, wanted, now=START, prices=np.ones(len(ITEMS)), categories=none, brands=none)
-            self.fewest = max(self.fewest if self.reads else 0, float(made.candidate[0, column]))
-            assert made.candidate[0, column] >= 0.5 * self.fewest, "a counter started anew"
-            self.reads += 1
-            await asyncio.sleep(0.01)
-        await reader.close()
+    async def ask(self) -> None:
+        body = {"user_id": "u1", "candidates": [{"item_id": item} for item in ITEMS], "at": "2023-11-14T22:13:20Z"}
+        async with httpx.AsyncClient(base_url=self._service.url, timeout=30) as client:
+            while not self.stopping:
+                for door in ("/rank", "/explain"):
+                    answer = await client.post(door, json=body)
+                    assert answer.status_code == 200, answer.text
+                    self._look(answer.json())
+                await asyncio.sleep(0.01)
+
+    def _look(self, answer: Any) -> None:
+        assert not answer["degraded"]
+        self.answers += 1
+        self.bundles.add(answer["bundle"])
+        if values := next(item for item in answer["items"] if item["item_id"] == ITEMS[0]).get("values"):
+            assert values["item.views_7d"] >= 0.5 * self.views, "a counter started anew"
+            self.views = max(self.views, values["item.views_7d"])
+
+
+def learned(settings: Settings, publisher: Publisher) -> Publisher:
+    """What an updater does whose base reads the added Field too."""
+    model = a_model(items=200, settings=publisher.model.settings, inputs=inputs_of(Plans.of(with_the_field())))
+    newer = Publisher(publisher.storage, publisher.signer, model, window=publisher.window)
+    newer.full()
+    return newer
+
+
+async def publish(publisher: Publisher, customer: Customer) -> None:
+    """A bundle now and then, until the customer goes."""
+    while not customer.stopping:
+        await asyncio.to_thread(publisher.delta, dense=False)
+        await asyncio.sleep(0.3)
 
 
 def test_a_field_added_under_load_with_a_rolling_restart(
@@ -59,10 +87,12 @@ def test_a_field_added_under_load_with_a_rolling_restart(
 ) -> None:
     apply_plans(fresh_settings)
     workers = [Worker(environment, tmp_path, name).start() for name in ("one", "two")]
-    traffic, customer = Traffic(fresh_settings, rate=200), Customer(fresh_settings)
+    publisher, traffic = a_publisher(fresh_settings), Traffic(fresh_settings, rate=200)
+    publisher.full()
 
-    async def change() -> None:
-        sending, reading = asyncio.create_task(traffic.send()), asyncio.create_task(customer.read())
+    async def change(customer: Customer) -> None:
+        sending, asking = asyncio.create_task(traffic.send()), asyncio.create_task(customer.ask())
+        publishing = asyncio.create_task(publish(publisher, customer))
         try:
             await asyncio.sleep(2)
             await asyncio.to_thread(apply_plans, fresh_settings, with_the_field())
@@ -74,19 +104,26 @@ def test_a_field_added_under_load_with_a_rolling_restart(
             await asyncio.sleep(2)
         finally:
             traffic.stopping = customer.stopping = True
-            await sending
-            await reading
+            await asyncio.gather(sending, asking, publishing)
 
     try:
-        asyncio.run(change())
-        asyncio.run(settled(fresh_settings))
+        with running(fresh_settings, tmp_path, clock="event", ranking_store_seconds=PATIENCE_S) as service:
+            customer = Customer(service)
+            asyncio.run(change(customer))
+            asyncio.run(settled(fresh_settings))
+            newer = learned(fresh_settings, publisher)
+            service.until(lambda: service.rank(at="2023-11-14T22:13:20Z")["bundle"] == newer.full_version)
+            read = service.rank(items=ITEMS, door="/explain", at="2023-11-14T22:13:20Z")
+            assert service.lines("bundle_refused") == []
     finally:
         for worker in workers:
             worker.kill()
     log = asyncio.run(read_log(fresh_settings))
-    assert customer.reads > 100
+    assert customer.answers > 50
+    assert len(customer.bundles) > 5
     assert differences(upgraded(fresh_settings), log, with_the_field(), ignored=ADDED.name) == []
-    assert 0 < favourites(fresh_settings) < len({e.event_id for e in log if isinstance(e, Behaviour) and e.action == "favourite"})
+    counted = sum(item["values"][INPUT] > 0 for item in read["items"])
+    assert counted == favourites(fresh_settings) > 0
 
 
 def upgraded(settings: Settings) -> Settings:
