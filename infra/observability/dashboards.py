@@ -72,6 +72,7 @@ DASHBOARDS: dict[str, tuple[tuple[Panel, ...], ...]] = {
             Panel("4. to take it into service", quantiles("ranking_swap_seconds", "kind", legend="{{kind}}"), "s"),
         ),
         (
+            Panel("oldest example not learned yet", {"max by (task) (freshet_oldest_unlearned_seconds)": "{{task}}"}, "s"),
             Panel("last window", {"updater_window": "learned", "ranking_bundle_window": "served, {{instance}}"}),
             PUBLISHED,
             Panel("counters: time of a flush", quantiles("features_flush_seconds"), "s"),

@@ -12,6 +12,7 @@ from services.joiner.fit import Load, require_fit
 from services.joiner.rule import Rule
 from services.joiner.segments import SEGMENT_BYTES
 from services.joiner.settings import JoinerSettings
+from services.joiner.unlearned import FETCH_BYTES, Unlearned
 from shared import kafka, topics, traces
 from shared.errors import BadSettings
 from shared.stream import App, serve
@@ -42,7 +43,8 @@ def check_fit(settings: JoinerSettings, joined: Task, folder: Path) -> None:
 
 async def build(settings: JoinerSettings, joined: Task, folder: Path) -> App:
     """The worker, wired, once the topics and the clocks are as they must be."""
-    await kafka.check_topics(settings, [IMPRESSIONS, BEHAVIOUR, topics.examples(joined.name), topics.CLOCK, "dead-letters"])
+    ours = topics.examples(joined.name), topics.windows(joined.name)
+    await kafka.check_topics(settings, [IMPRESSIONS, BEHAVIOUR, *ours, topics.CLOCK, "dead-letters"])
     producer = await kafka.started(kafka.producer(settings))
     found = await difference(producer, settings.partitions)
     metrics.clock.set(found.ms / 1000)
@@ -51,7 +53,9 @@ async def build(settings: JoinerSettings, joined: Task, folder: Path) -> App:
     traces.begin("joiner", settings)
     app = App(group, settings, instance=settings.joiner_instance, session=settings.joiner_session_s)
     rule = Rule.of(joined, settings.joiner_slack_ms, settings.joiner_skew_ms)
-    Joiner(app, producer, rule, settings.partitions, folder)
+    joiner = Joiner(app, producer, rule, settings.partitions, folder)
+    reader = await kafka.started(kafka.consumer(settings, max_partition_fetch_bytes=FETCH_BYTES))
+    app.task(Unlearned(reader, joined.name, lambda: joiner.partitions.keys()).watch)
     return app
 
 

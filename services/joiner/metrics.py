@@ -14,3 +14,4 @@ delay = Histogram(
     buckets=(0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 30, 300),
 )
 clock = Gauge("joiner_clock_difference_seconds", "This machine's clock less the broker's, as measured at the start")
+unlearned = Gauge("freshet_oldest_unlearned_seconds", "Age of the oldest example that no window has taken", ["task"])

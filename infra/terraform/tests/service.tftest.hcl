@@ -347,6 +347,11 @@ run "a_singleton_that_is_stopped_in_between" {
   }
 
   assert {
+    condition     = aws_cloudwatch_metric_alarm.demand["stop"].threshold == 60 && aws_cloudwatch_metric_alarm.demand["stop"].comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.demand["stop"].evaluation_periods == 10 && aws_cloudwatch_metric_alarm.demand["stop"].datapoints_to_alarm == 10
+    error_message = "It is stopped once it has kept up for ten minutes, however many examples come in them."
+  }
+
+  assert {
     condition     = one(aws_appautoscaling_policy.demand["start"].step_scaling_policy_configuration[0].step_adjustment).scaling_adjustment == 1 && one(aws_appautoscaling_policy.demand["stop"].step_scaling_policy_configuration[0].step_adjustment).scaling_adjustment == 0
     error_message = "It is started, and stopped."
   }

@@ -16,7 +16,7 @@ locals {
       scaling = { min = 2, max = var.partitions, age_s = 10 }
     }
     joiner = {
-      image   = "joiner", port = 18083, shares = true, reads = ["impressions", "behaviour", "clock"], writes = ["examples.TASK", "clock", "dead-letters"]
+      image   = "joiner", port = 18083, shares = true, reads = ["impressions", "behaviour", "clock", "examples.TASK", "windows.TASK"], writes = ["examples.TASK", "clock", "dead-letters"]
       paths   = [], cpu = 1024, memory = 2048, disk_gib = 40
       scaling = { min = 2, max = var.partitions, age_s = 10 }
     }

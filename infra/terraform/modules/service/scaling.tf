@@ -187,7 +187,8 @@ resource "aws_cloudwatch_metric_alarm" "idle" {
   }
 }
 
-# A singleton between 0 and 1: started once what waits for it is old enough, stopped when nothing has waited for a while.
+# A singleton between 0 and 1: started once what waits for it is old enough, stopped when it has kept up for a while. What it has
+# learned by then it publishes as it ends; what comes later waits for the next start.
 resource "aws_appautoscaling_policy" "demand" {
   for_each = local.runs && local.on_demand ? { start = 1, stop = 0 } : {}
 
@@ -211,15 +212,15 @@ resource "aws_appautoscaling_policy" "demand" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "demand" {
-  for_each = local.runs && local.on_demand ? { start = var.scaling.start_age_s, stop = 0 } : {}
+  for_each = local.runs && local.on_demand ? { start = var.scaling.start_age_s, stop = 60 } : {}
 
   alarm_name          = "${local.full}-scaling-${each.key}"
-  alarm_description   = each.key == "start" ? "Scaling: an example has waited ${each.value} s to be learned." : "Scaling: nothing has waited to be learned for ten minutes."
+  alarm_description   = each.key == "start" ? "Scaling: an example has waited ${each.value} s to be learned." : "Scaling: for ten minutes no example has waited ${each.value} s to be learned."
   namespace           = "Freshet"
   metric_name         = "freshet_oldest_unlearned_seconds"
   dimensions          = merge(local.dimensions, { service = var.scaling.start_signal_from })
   statistic           = "Maximum"
-  comparison_operator = each.key == "start" ? "GreaterThanOrEqualToThreshold" : "LessThanOrEqualToThreshold"
+  comparison_operator = each.key == "start" ? "GreaterThanOrEqualToThreshold" : "LessThanThreshold"
   threshold           = each.value
   period              = 60
   evaluation_periods  = each.key == "start" ? 1 : 10
