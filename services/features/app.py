@@ -38,8 +38,9 @@ class FeaturesApp(App):
         super().__init__("features", settings, instance=settings.features_instance, session=settings.features_session_s)
         partitions, n = settings.partitions, settings.features_items
         self.users = Users(
-            plans.user, client, settings.features_users, partitions=partitions, per_minute=settings.features_per_minute
-        )
+            plans.user, client, settings.features_users, partitions=partitions, per_minute=settings.features_per_minute,
+            usual=settings.features_acts,
+        )  # fmt: skip
         self.items = Items(plans.item, client, n, partitions=partitions)
         self.catalogue = Catalogue(plans.catalogue, client, n, partitions=partitions)
         self.caches = (self.users.cache, self.items.cache, self.catalogue.cache)

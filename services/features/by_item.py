@@ -96,6 +96,15 @@ def unpack(record: Record, partitions: int) -> Packed:
     return packed
 
 
+def of_items(events: Events, chosen: NDArray[np.bool_]) -> Events:
+    """Those chosen, (n,), with what items count of them."""
+    if chosen.all():
+        return events
+    items, actions = ([column[i] for i in np.flatnonzero(chosen).tolist()] for column in (events.item, events.action))
+    none = np.zeros(len(items), np.uint64)
+    return Events(items, items, actions, events.time[chosen], events.price[chosen], events.quantity[chosen], none, none, none)
+
+
 def most_events(record: Record) -> int:
     """At most so many events are in a record."""
     return len(record.value or b"") // LEAST_BYTES + 1

@@ -1,8 +1,9 @@
-"""Which of a user's events count: a retry counts once, and what is too fast to be human not at all.
+"""Which of a user's events count: a retry counts once, what is too fast to be human not at all, and a robot's not for items.
 
 Decided in the order of the log and from the user's own row alone, so that a re-read decides alike.
 """
 
+from math import sqrt
 from typing import Literal, Self
 
 import msgspec
@@ -12,7 +13,12 @@ from shared.features.decay import SECOND
 MEMORY_EVENTS, MEMORY = 256, 600 * SECOND
 """A retry is recognised within the user's last 256 events and 10 minutes of the user's event time."""
 
-Verdict = Literal["count", "retry", "too_fast"]
+WINDOW, AFTER = 3_600 * SECOND, 86_400 * SECOND
+"""Time over which a user's events are judged together, and for which a robot is one after the event that showed it."""
+LEAST, SHARE, CERTAIN = 40, 0.97, 4.0
+"""A robot has so many events in a window, more than this share of them acts, and so many standard errors more than people have."""
+
+Verdict = Literal["count", "retry", "too_fast", "robot"]
 
 
 class Guard(msgspec.Struct, array_like=True):
@@ -24,14 +30,24 @@ class Guard(msgspec.Struct, array_like=True):
     """Events in the bucket that leaks ``per_minute`` a minute."""
     newest: int = 0
     """Newest event time, microseconds."""
+    window: int = 0
+    """The window of event time that is counted, in windows since 1970."""
+    events: int = 0
+    """In that window; late ones count as of it."""
+    acts: int = 0
+    """Those of them that are no views."""
+    robot: int = 0
+    """Event time until which this is a robot, microseconds."""
 
-    def judge(self, event: int, time: int, per_minute: float) -> Verdict:
-        """Whether an event counts; it is remembered only if it does.
+    def judge(self, event: int, time: int, per_minute: float, act: bool = False, usual: float = 1.0) -> Verdict:
+        """Whether an event counts; it is remembered only if it does, and a robot's is.
 
         Args:
             event: hash of the event's id.
             time: event time in microseconds.
             per_minute: events that count within a minute; 0 for no limit.
+            act: whether it is more than a view.
+            usual: share of people's events that are acts; at 1 nobody is a robot.
         """
         recent = self.recent
         if event in recent:
@@ -50,7 +66,18 @@ class Guard(msgspec.Struct, array_like=True):
             del recent[first]
             if not recent:
                 break
-        return "count"
+        return "robot" if usual < 1 and self._robot(time, act, usual) else "count"
+
+    def _robot(self, time: int, act: bool, usual: float) -> bool:
+        """Count the event, and say what its user is: a binomial test of the window's share of acts against people's."""
+        if time // WINDOW > self.window:
+            self.window, self.events, self.acts = time // WINDOW, 0, 0
+        self.events += 1
+        self.acts += act
+        share = self.acts / self.events
+        if self.events >= LEAST and share > SHARE and share - usual > CERTAIN * sqrt(usual * (1 - usual) / self.events):
+            self.robot = max(self.robot, time + AFTER)
+        return time < self.robot
 
     @classmethod
     def load(cls, tail: bytes) -> Self:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.features import metrics
-from services.features.by_item import Passed, unpack
+from services.features.by_item import Passed, of_items, unpack
 from services.features.cache import Cache
 from shared.dead_letters import Record
 from shared.errors import BadRecord
@@ -87,7 +87,7 @@ class Items:
         if not fresh.any():
             return []
         rows, cells = rows[fresh], cells[fresh]
-        self._fold.apply(arena, rows, _chosen(read.events, fresh))
+        self._fold.apply(arena, rows, of_items(read.events, fresh))
         np.maximum.at(arena.fence.reshape(-1), cells, read.offsets[fresh] + 1)
         np.maximum.at(arena.words.view(np.int64)[:, VERSION], rows, read.versions[fresh])
         self.cache.change(rows)
@@ -119,11 +119,3 @@ def _joined(parts: Sequence[Events]) -> Events:
         np.concatenate([np.zeros(0), *columns]) for columns in ([p.price for p in parts], [p.quantity for p in parts])
     )
     return Events(items, items, [action for part in parts for action in part.action], times, prices, quantities, none, none, none)
-
-
-def _chosen(events: Events, chosen: NDArray[np.bool_]) -> Events:
-    if chosen.all():
-        return events
-    items, actions = ([column[i] for i in np.flatnonzero(chosen).tolist()] for column in (events.item, events.action))
-    none = np.zeros(len(items), np.uint64)
-    return Events(items, items, actions, events.time[chosen], events.price[chosen], events.quantity[chosen], none, none, none)

@@ -22,6 +22,9 @@ class FeaturesSettings(Settings):
     """Seconds between two flushes: the age at which a counter can be read."""
     features_per_minute: float = Field(600.0, ge=0)
     """Events of one user that count within a minute of event time; the rest is left out and counted. 0 for no limit."""
+    features_acts: float = Field(1.0, ge=0, le=1)
+    """Share of people's events that are more than views, as `collector_events_total` tells it. Whoever does far more than that, 40
+    times within an hour, is a robot for a day, whose events do not count for items. At 1 nobody is one."""
     features_history: str = ""
     """Folder of the parquet history that Feast's offline store reads, or `s3://bucket/prefix`; none is kept without it."""
     features_history_s: float = Field(60.0, gt=0)

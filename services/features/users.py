@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from services.features import metrics
-from services.features.by_item import Passed, pack, place
+from services.features.by_item import Passed, of_items, pack, place
 from services.features.cache import Cache
 from services.features.guard import Guard
 from shared.dead_letters import Record
@@ -21,6 +21,8 @@ from shared.features.plans import View
 from shared.keys import key
 from shared.messages import Behaviour
 
+VIEW = "view"
+"""The action that is no act."""
 AHEAD = 60_000_000
 """Microseconds by which an event's time may be ahead of the broker's; a later one counts as that, or it would freeze its row."""
 
@@ -60,11 +62,11 @@ class Read:
 class Users:
     """The users' side of the service."""
 
-    def __init__(self, view: View, client: Any, capacity: int, *, partitions: int, per_minute: float) -> None:
+    def __init__(self, view: View, client: Any, capacity: int, *, partitions: int, per_minute: float, usual: float = 1.0) -> None:
         self.guards = Guards(capacity)
         self.cache = Cache(view, client, Arena(view.plan, capacity), self.guards)
         self._fold = Fold(view.plan)
-        self._partitions, self._per_minute = partitions, per_minute
+        self._partitions, self._per_minute, self._usual = partitions, per_minute, usual
 
     def decode(self, records: Sequence[Record]) -> Read:
         """Decode a batch; what cannot be used is set apart."""
@@ -86,36 +88,38 @@ class Users:
         arena, counted = self.cache.arena, []
         rows = arena.rows(read.names)
         versions = dict(zip(rows.tolist(), arena.words.view(np.int64)[rows, VERSION].tolist(), strict=True))
-        verdicts = {"count": 0, "retry": 0, "too_fast": 0, "skipped": 0}
+        verdicts = {"count": 0, "robot": 0, "retry": 0, "too_fast": 0, "skipped": 0}
         for row, (record, event) in zip(rows.tolist(), read.deliveries, strict=True):
             time = min(micros(event.time), int(record.timestamp) * 1000 + AHEAD)
             verdict = self._verdict(row, record.offset, versions, event, time)
             verdicts[verdict] += 1
-            if verdict == "count":
+            if verdict in ("count", "robot"):
                 versions[row] = record.offset + 1
-                counted.append((row, record.partition, record.offset, time, event))
+                counted.append((row, record.partition, record.offset, time, verdict == "count", event))
         self._count(verdicts)
         return self._add(counted)
 
     def _verdict(self, row: int, offset: int, versions: dict[int, int], event: Behaviour, time: int) -> str:
         if offset < versions[row]:
             return "skipped"
-        return self.guards.rows[row].judge(key(event.event_id), time, self._per_minute)
+        return self.guards.rows[row].judge(key(event.event_id), time, self._per_minute, event.action != VIEW, self._usual)
 
-    def _add(self, counted: list[tuple[int, int, int, int, Behaviour]]) -> list[Passed]:
+    def _add(self, counted: list[tuple[int, int, int, int, bool, Behaviour]]) -> list[Passed]:
+        """Count events for their users, and pass on those of people."""
         if not counted:
             return []
-        rows, sources, offsets, times = np.array([one[:4] for one in counted], np.int64).T
+        rows, sources, offsets, times, people = np.array([one[:5] for one in counted], np.int64).T
         events = columns([event for *_, event in counted], times.tolist())
         arena = self.cache.arena
         self._fold.apply(arena, rows, events)
         np.maximum.at(arena.words.view(np.int64)[:, VERSION], rows, offsets + 1)
         self.cache.change(rows)
-        return list(pack(sources, offsets, events, self._partitions))
+        passed = people > 0
+        return list(pack(sources[passed], offsets[passed], of_items(events, passed), self._partitions))
 
     @staticmethod
     def _count(verdicts: dict[str, int]) -> None:
-        metrics.events.labels("user_activity").inc(verdicts["count"])
+        metrics.events.labels("user_activity").inc(verdicts["count"] + verdicts["robot"])
         metrics.skipped.labels("user_activity").inc(verdicts["skipped"])
-        for reason in ("retry", "too_fast"):
+        for reason in ("retry", "too_fast", "robot"):
             metrics.excluded.labels(reason).inc(verdicts[reason])

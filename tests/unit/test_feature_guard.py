@@ -1,5 +1,6 @@
 """Which of a user's events count."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,36 @@ def test_a_guard_that_was_stored_between_two_events_decides_alike(events: list[t
         one, other = (guard.judge(event, T0 + second * SECOND, 30) for guard in (through, stored))
         assert one == other
     assert through.dump() == stored.dump()
+
+
+def robots(guard: Guard, acts: list[bool], first: int = 0, usual: float = 0.3, apart: int = SECOND) -> list[bool]:
+    return [guard.judge(first + n, T0 + (first + n) * apart, 0, act, usual) == "robot" for n, act in enumerate(acts, 1)]
+
+
+def test_who_does_nothing_but_act_is_a_robot_from_the_fortieth_event_on() -> None:
+    assert robots(Guard(), [True] * 60) == [False] * 39 + [True] * 21
+
+
+def test_who_also_looks_is_none_nor_who_acts_slowly() -> None:
+    assert not any(robots(Guard(), [n % 20 > 0 for n in range(400)]))
+    assert not any(robots(Guard(), [True] * 200, apart=120 * SECOND))
+
+
+def test_where_people_act_as_much_nobody_is_a_robot() -> None:
+    assert not any(robots(Guard(), [True] * 60, usual=0.95))
+    assert not any(robots(Guard(), [True] * 600, usual=1.0))
+
+
+def test_a_robot_is_one_for_a_day() -> None:
+    guard = Guard()
+    robots(guard, [True] * 40)
+    assert guard.judge(100, T0 + 86_000 * SECOND, 0, False, 0.3) == "robot"
+    assert guard.judge(101, T0 + 86_500 * SECOND, 0, False, 0.3) == "count"
+
+
+def test_a_guard_of_before_robots_were_known_goes_on() -> None:
+    old = msgspec.msgpack.encode([{7: T0}, 3.0, T0])
+    assert Guard.load(old).judge(7, T0, 0) == "retry"
 
 
 def test_a_row_without_a_tail_has_an_empty_guard() -> None:

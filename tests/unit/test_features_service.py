@@ -90,6 +90,19 @@ async def test_a_second_delivery_changes_nothing_and_sends_nothing() -> None:
     assert await count(again, arrived(event(4), first=3))
 
 
+async def test_a_robots_events_count_for_itself_alone_and_a_second_delivery_decides_nothing_anew() -> None:
+    shelf, records = Shelf(), arrived(*(event(n, action="click", time=START + n) for n in range(60)))
+    side = Users(PLANS.user, shelf, 64, partitions=PARTITIONS, per_minute=0, usual=0.3)
+    passed = await count(side, records)
+    assert sum(len(unpack(Arrived(value, 0, to), PARTITIONS).items) for to, value in passed) == 39
+    row = side.cache.arena.words[side.cache.arena.index["ann"]]
+    assert row[PLANS.user.plan.column("user_clicks_7d")] > 59
+    shelf.put(side.cache)
+    again = Users(PLANS.user, shelf, 64, partitions=PARTITIONS, per_minute=0, usual=0.3)
+    assert await count(again, records) == []
+    assert await count(again, arrived(event(60, action="view", time=START + 61), first=60)) == []
+
+
 async def test_a_user_on_the_wrong_partition_is_set_apart_even_while_in_memory() -> None:
     side = users(Shelf())
     await count(side, arrived(event(1)))

@@ -44,6 +44,7 @@ locals {
       FRESHET_FEATURES_ITEMS      = null
       FRESHET_FEATURES_FLUSH_S    = null
       FRESHET_FEATURES_PER_MINUTE = null
+      FRESHET_FEATURES_ACTS       = null
       FRESHET_FEATURES_HISTORY    = "s3://${var.bucket}/history"
       FRESHET_FEATURES_HISTORY_S  = null
       FRESHET_FEATURES_SESSION_S  = null
