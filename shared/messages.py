@@ -106,7 +106,13 @@ class Impression(Message, frozen=True, kw_only=True, omit_defaults=True):
     scores: bytes
     """float32 (n,): probability of the task's first label as served."""
     propensities: bytes = b""
-    """float32 (n,): probability that the item was shown at its position; empty where the order is deterministic (all 1)."""
+    """float32 (n,): probability that the item was shown at its position; empty where the order is deterministic (all 1).
+
+    Under ``swap`` over all orders that could have been drawn, whatever the other items; under ``plackett-luce`` that of its choice
+    at its step given the items before it, so that the product of the first k is the probability of the first k together.
+    """
+    explored: str = ""
+    """How the order was drawn: ``swap`` or ``plackett-luce``; empty where it is deterministic."""
     log_odds: bytes = b""
     """float32 (n,): log-odds correction of the candidates' sampling, added to the logit; empty where all are 0."""
     user_features: bytes = b""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.ranking.explore import Drawn, Order
 from services.ranking.requests import Answer, Ranked
 from shared import traces
 from shared.features.assemble import Features
@@ -15,7 +16,6 @@ from shared.model.scorer import Scorer
 from shared.model.tables import Rows
 
 F4 = NDArray[np.float32]
-Order = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ def answer_of(
     return Answer(request_id, manifest.version, manifest.window, scored.degraded, items)
 
 
-def impression_of(answer: Answer, task: str, scored: Scored, order: Order) -> Impression:
-    """What was shown, with the very features it was scored with."""
-    features = scored.features
+def impression_of(answer: Answer, task: str, scored: Scored, drawn: Drawn) -> Impression:
+    """What was shown, with the very features it was scored with, and by what chance."""
+    features, order = scored.features, drawn.order
     return Impression(
         request_id=answer.request_id,
         task=task,
@@ -80,6 +80,8 @@ def impression_of(answer: Answer, task: str, scored: Scored, order: Order) -> Im
         inputs=scored.scorer.manifest.inputs,
         items=tuple(item.item_id for item in answer.items),
         scores=scored.scores[order].tobytes(),
+        propensities=drawn.propensities,
+        explored=drawn.explored,
         log_odds=b"" if scored.log_odds is None else scored.log_odds[order].tobytes(),
         user_features=features.user.tobytes(),
         candidate_features=features.candidate[order].tobytes(),

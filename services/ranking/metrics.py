@@ -21,6 +21,7 @@ in_work = Gauge("ranking_in_work", "Requests being answered")
 candidates = Counter("ranking_candidates_total", "Candidates scored")
 unknown_items = Counter("ranking_unknown_items_total", "Candidates that the bundle does not know")
 degraded = Counter("ranking_degraded_total", "Answers made without the feature store")
+explored = Counter("ranking_explored_total", "Answers in another order than the best")
 
 impressions = Counter("ranking_impressions_total", "Impressions by what became of them", ["result"])
 """``acknowledged``, ``dropped`` (the buffer was full) or ``failed`` (Kafka refused it)."""

@@ -6,10 +6,12 @@ import gc
 from collections.abc import Coroutine
 from typing import Any
 
+import numpy as np
 import structlog
 
 from services.ranking import edges
 from services.ranking.doors import SCOPES, Doors
+from services.ranking.explore import Exploration, PlackettLuce, Swap
 from services.ranking.impressions import ImpressionLog
 from services.ranking.live import LiveModel
 from services.ranking.ranker import Ranker
@@ -92,7 +94,17 @@ class Parts:
             replay=settings.clock == "event",
             retrieved=settings.ranking_retrieved,
             wait_seconds=settings.ranking_impressions_seconds if settings.ranking_impressions_wait else None,
+            exploration=self._exploration(),
         )
+
+    def _exploration(self) -> Exploration | None:
+        settings, random = self._settings, np.random.default_rng()
+        match settings.ranking_explore:
+            case "swap":
+                return Swap(settings.ranking_explore_share, random)
+            case "plackett-luce":
+                return PlackettLuce(settings.ranking_explore_temperature, random)
+        return None
 
     async def _connected_store(self) -> FeatureStore:
         while True:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ranking import metrics
-from services.ranking.answers import Order, Scored, answer_of, impression_of, reasons_of, values_of
+from services.ranking.answers import Scored, answer_of, impression_of, reasons_of, values_of
+from services.ranking.explore import Drawn, Exploration, drawn
 from services.ranking.impressions import ImpressionLog
 from services.ranking.live import LiveModel
 from services.ranking.requests import Answer, Candidate, RankRequest, RecommendRequest
@@ -40,6 +41,7 @@ class Ranker:
         replay: whether the caller may say the time (``FRESHET_CLOCK=event``).
         retrieved: items that the full model ranks for a recommendation.
         wait_seconds: how long an answer waits for Kafka to have its impression; ``None`` for not at all.
+        exploration: how orders are drawn; ``None`` shows the best.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class Ranker:
         replay: bool = False,
         retrieved: int = 200,
         wait_seconds: float | None = None,
+        exploration: Exploration | None = None,
     ) -> None:
         self.task, self.live, self._store, self._impressions = task, live, store, impressions
         self._replay, self._retrieved, self._wait_seconds = replay, retrieved, wait_seconds
+        self._exploration = exploration
 
     async def warm(self) -> None:
         """Go the whole way once with items that nobody asked for, so that the first question does not pay for what is lazy."""
@@ -63,16 +67,16 @@ class Ranker:
         self._scored(seen, "", [Candidate(item) for item in ids], time.time())
 
     async def rank(self, request: RankRequest) -> Answer:
-        """The candidates in the order of their scores.
+        """The candidates in the order of their scores, or near it where orders are explored.
 
         Raises:
             BadInput: ``at`` was sent to a service that goes by the clock.
             KafkaUnavailable: the impression was to be waited for and was not acknowledged.
         """
         scored = await self._score(request)
-        order = np.argsort(-scored.scores, kind="stable")[: request.limit]
+        order = np.argsort(-scored.scores, kind="stable")
         reasons = reasons_of(scored) if request.reasons else None
-        return await self._shown(scored, order, reasons)
+        return await self._shown(scored, drawn(self._exploration, order, scored.scores[order], request.limit), reasons)
 
     async def explain(self, request: RankRequest) -> Answer:
         """As :meth:`rank`, with what each group of inputs added and the values themselves; nothing counts as shown.
@@ -87,6 +91,8 @@ class Ranker:
     async def recommend(self, request: RecommendRequest) -> Answer:
         """The best of all items: nearest by the model's factors, ranked by the full model, in stock first, then score × boost.
 
+        Orders are explored among what is in stock.
+
         Raises:
             BadInput, KafkaUnavailable: as in :meth:`rank`.
         """
@@ -97,8 +103,10 @@ class Ranker:
         scored = self._scored(seen, request.user_id, [Candidate(item) for item in ids], now)
         stock, boost = seen.listed("stock"), seen.listed("boost")
         sold_out = stock <= 0  # NaN, where the shop does not say, counts as in stock
-        order = np.lexsort((-scored.scores * boost, sold_out))[: request.limit]
-        return await self._shown(scored, order)
+        worth = scored.scores * boost
+        order = np.lexsort((-worth, sold_out))
+        in_stock = order[: len(order) - np.count_nonzero(sold_out)]
+        return await self._shown(scored, drawn(self._exploration, order, worth[in_stock], request.limit))
 
     async def _near(self, seen: Seen, user_id: str, now: float) -> list[str]:
         scorer = self.live.current
@@ -131,9 +139,11 @@ class Ranker:
         ids = [candidate.item_id for candidate in candidates]
         return Scored(scorer, ids, rows, user_id, now, features, odds, scores, seen.rows.degraded)
 
-    async def _shown(self, scored: Scored, order: Order, reasons: dict[str, F4] | None = None) -> Answer:
-        answer = answer_of(secrets.token_hex(16), scored, order, reasons)
-        settled = self._impressions.put(impression_of(answer, self.task.name, scored, order))
+    async def _shown(self, scored: Scored, shown: Drawn, reasons: dict[str, F4] | None = None) -> Answer:
+        answer = answer_of(secrets.token_hex(16), scored, shown.order, reasons)
+        if shown.changed:
+            metrics.explored.inc()
+        settled = self._impressions.put(impression_of(answer, self.task.name, scored, shown))
         if self._wait_seconds is not None:
             await _acknowledged(settled, self._wait_seconds)
         return answer

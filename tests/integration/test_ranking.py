@@ -76,6 +76,31 @@ async def test_it_ranks_and_logs_what_it_showed(fresh_settings: Settings, publis
         assert service.stop() == 0
 
 
+async def test_explored_orders_are_logged_with_their_chances(
+    fresh_settings: Settings, publisher: Publisher, tmp_path: Path
+) -> None:
+    own = {"ranking_explore": "plackett-luce", "ranking_explore_temperature": 1.0}
+    with running(fresh_settings, tmp_path, **own) as service:
+        answers = {answer["request_id"]: answer for answer in (service.rank(limit=2) for _ in range(20))}
+        recommended = service.post("/recommend", {"user_id": "u2", "limit": 200})
+        explained = service.rank(door="/explain")
+        assert 0 < service.metric("ranking_explored_total") <= 21
+    firsts = {answer["items"][0]["item_id"] for answer in answers.values()}
+    assert len(firsts) > 1
+    scores = [item["score"] for item in explained["items"]]
+    assert scores == sorted(scores, reverse=True)
+    assert [item["item_id"] for item in recommended["items"]][-1] == "i3"  # sold out
+    logged = [shown for _, shown in await impressions(fresh_settings, 21)]
+    assert {shown.request_id for shown in logged} == {*answers, recommended["request_id"]}  # an explanation counts as nothing shown
+    for shown in logged:
+        chances = np.frombuffer(shown.propensities, np.float32)
+        assert (shown.explored, len(chances)) == ("plackett-luce", len(shown.items))
+        if shown.request_id in answers and not shown.degraded:
+            assert list(shown.items) == [item["item_id"] for item in answers[shown.request_id]["items"]]
+            first, second = np.frombuffer(shown.scores, np.float32)
+            assert chances[1] / (1 - chances[1]) == pytest.approx(second / (first / chances[0] - first - second), rel=1e-3)
+
+
 async def test_what_was_answered_before_the_end_is_delivered(
     fresh_settings: Settings, publisher: Publisher, tmp_path: Path
 ) -> None:
