@@ -87,6 +87,17 @@ async def kill_at_random(crew: Crew, traffic: Traffic, rounds: int) -> None:
         worker.kill()
 
 
+async def freeze_in_turn(crew: Crew, traffic: Traffic, rounds: int) -> None:
+    for n in range(rounds):
+        worker = crew.workers[n % 2]
+        await asyncio.to_thread(worker.wait)
+        await traffic.loud()
+        worker.signal(signal.SIGSTOP)
+        await asyncio.sleep(SESSION_S + 2.5)
+        worker.signal(signal.SIGCONT)
+        await asyncio.sleep(2)
+
+
 async def until_ended(crew: Crew, count: int) -> None:
     async with asyncio.timeout(60):
         while crew.ended < count:  # noqa: ASYNC110 (nobody sets an event for what a process does)
@@ -135,27 +146,18 @@ async def test_killed_at_a_named_point_it_says_what_the_oracle_says(wide: Settin
 
 async def test_frozen_beyond_the_session_and_resumed_it_says_what_the_oracle_says(wide: Settings, tmp_path: Path) -> None:
     crew, traffic = Crew(wide, tmp_path, ("a", "b")), Traffic(wide)
-
-    async def trouble() -> None:
-        for n in range(max(2, ROUNDS // 2)):
-            worker = crew.workers[n % 2]
-            await asyncio.to_thread(worker.wait)
-            await traffic.loud()
-            worker.signal(signal.SIGSTOP)
-            await asyncio.sleep(SESSION_S + 2.5)
-            worker.signal(signal.SIGCONT)
-            await asyncio.sleep(2)
-
-    said = await trial(crew, trouble, traffic)
+    said = await trial(crew, lambda: freeze_in_turn(crew, traffic, max(2, ROUNDS // 2)), traffic)
     assert said.agree(), str(said)
 
 
-async def kafka_killed(engines: Engines, traffic: Traffic, away: list[float]) -> None:
-    """Kill Kafka with records in flight, each time for so many seconds."""
+async def kill_kafka(crew: Crew, engines: Engines, traffic: Traffic, away: list[float]) -> None:
+    """Kill Kafka with records in flight, and a worker with it, each time for so many seconds."""
     for seconds in away:
         await asyncio.sleep(3)
+        await asyncio.to_thread(crew.workers[0].wait)
         await traffic.loud()
         engines.kafka.kill()
+        crew.workers[0].kill()
         await asyncio.sleep(seconds)
         await asyncio.to_thread(engines.kafka.start)
 
@@ -165,17 +167,17 @@ async def test_kafka_killed_and_started_again_it_says_what_the_oracle_says(
 ) -> None:
     crew, traffic = Crew(wide, tmp_path, ("a", "b")), Traffic(wide)
     away = [SESSION_S + 2.5, *[1.0] * max(1, ROUNDS // 2)]
-    said = await trial(crew, lambda: kafka_killed(engines, traffic, away), traffic)
+    said = await trial(crew, lambda: kill_kafka(crew, engines, traffic, away), traffic)
     assert said.agree(), str(said)
 
 
-async def test_without_its_safeguard_an_outage_of_kafka_loses_examples(wide: Settings, engines: Engines, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["kill", "freeze", "kafka"])
+async def test_without_its_safeguard_it_loses_examples(wide: Settings, engines: Engines, tmp_path: Path, fault: str) -> None:
     crew, traffic = Crew(wide, tmp_path, ("a", "b"), module="tests.faults.hasty_joiner"), Traffic(wide)
-    said = await trial(crew, lambda: kafka_killed(engines, traffic, [SESSION_S + 2.5]), traffic, seconds=10)
-    assert said.oracle - said.examples, str(said)
-
-
-async def test_without_its_safeguard_it_loses_examples(wide: Settings, tmp_path: Path) -> None:
-    crew, traffic = Crew(wide, tmp_path, ("a", "b"), module="tests.faults.hasty_joiner"), Traffic(wide)
-    said = await trial(crew, lambda: kill_at_random(crew, traffic, 2), traffic, seconds=10)
+    troubles = {
+        "kill": lambda: kill_at_random(crew, traffic, 2),
+        "freeze": lambda: freeze_in_turn(crew, traffic, 1),
+        "kafka": lambda: kill_kafka(crew, engines, traffic, [1.0]),
+    }
+    said = await trial(crew, troubles[fault], traffic, seconds=10)
     assert said.oracle - said.examples, str(said)
