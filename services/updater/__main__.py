@@ -13,11 +13,14 @@ import msgspec
 import uvloop
 from structlog.stdlib import BoundLogger
 
-from services.updater import exported, recovery
-from services.updater.assembly import Beginning, Life, begin
+from services.updater import device, exported, parallel, recovery
+from services.updater.assembly import Beginning, Life, begin, student_of
+from services.updater.checkpoints import Checkpoints
 from services.updater.kafka_windows import Bridge, KafkaWindows, PlanLog
-from services.updater.loop import learn
+from services.updater.loop import follow, learn
 from services.updater.newcomers import Newcomers
+from services.updater.parallel import Together
+from services.updater.recovery import Checkpoint
 from services.updater.settings import UpdaterSettings
 from services.updater.texts import TextCache
 from shared import topics, traces
@@ -34,8 +37,8 @@ from shared.telemetry import Monitor, log
 FIRST_LOOK_S = 1.0
 
 
-async def main(settings: UpdaterSettings, logger: BoundLogger) -> None:
-    """One life: from the newest checkpoint to the signal that ends it."""
+async def main(settings: UpdaterSettings, logger: BoundLogger, together: Together | None = None) -> None:
+    """One life: from the newest checkpoint to the signal that ends it; with the other processes of torchrun, if any."""
     ready = asyncio.Event()
     traces.begin("updater", settings)
     on_signals(asyncio.current_task().cancel)  # type: ignore[union-attr]  # until there is something to finish
@@ -54,11 +57,14 @@ async def main(settings: UpdaterSettings, logger: BoundLogger) -> None:
         life = await asyncio.to_thread(
             begin, settings, task(settings.task), storage, signing_key(settings.signing_key), beginning, Announcer(send), logger
         )
+        progress = beginning.checkpoint.progress
+        if together:
+            await asyncio.to_thread(together.send, progress.version.encode())
+            life.student.learner.join(together)
         newcomers = Newcomers(
             readers[1], settings.partitions, life.student.batcher.assortment, TextCache(settings.texts, storage.objects), storage,
             task(settings.task).model.text_dim, settings.encode_s, logger,
         )  # fmt: skip
-        progress = beginning.checkpoint.progress
         replay = plans.plans.after(progress.window)
         windows = KafkaWindows(
             settings, plans, readers[2], DeadLetters(send, "updater"), replay, progress.offsets, newcomers.take, life.releases.saved
@@ -68,6 +74,16 @@ async def main(settings: UpdaterSettings, logger: BoundLogger) -> None:
         logger.info("begins", epoch=plans.epoch, checkpoint=progress.version, replays=len(replay), serves=beginning.chain.version)
         ready.set()
         await run(life, windows, newcomers, settings, logger)
+
+
+def beside(settings: UpdaterSettings, together: Together) -> None:
+    """The life of the other processes of torchrun: learn what rank 0 tells, from the checkpoint that it names, until it ends."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.SIG_IGN)  # rank 0 finishes first
+    storage, version = Storage.connect(settings), together.receive().decode()
+    student = student_of(task(settings.task), storage, Checkpoint(*Checkpoints(storage).load(version)))
+    student.learner.join(together)
+    follow(together.told(), student)
 
 
 async def first_pointer(storage: Storage, logger: BoundLogger) -> Pointer:
@@ -98,9 +114,9 @@ async def run(life: Life, windows: KafkaWindows, newcomers: Newcomers, settings:
     loop = asyncio.get_running_loop()
     on_signals(windows.stop)
     following = asyncio.create_task(newcomers.follow())
-    learning = asyncio.create_task(
-        asyncio.to_thread(learn, Bridge(windows, loop), life.student, life.prequential, life.releases, logger)
-    )
+    together, read = life.student.learner.together, Bridge(windows, loop)
+    told = together.tell(read) if together else read
+    learning = asyncio.create_task(asyncio.to_thread(learn, told, life.student, life.prequential, life.releases, logger))
     try:
         await asyncio.wait({following, learning}, return_when=asyncio.FIRST_COMPLETED)
         windows.stop()
@@ -139,8 +155,14 @@ class Announcer:
 if __name__ == "__main__":
     settings = UpdaterSettings.read()
     logger = log("updater", settings.log_level)
+    together = parallel.joined(device.choose())
     try:
-        uvloop.run(main(settings, logger))
+        if together and together.rank:
+            beside(settings, together)
+        else:
+            uvloop.run(main(settings, logger, together))
+        if together:
+            together.leave()
     except asyncio.CancelledError:
         logger.info("ends before it began")
     except FreshetError as error:

@@ -14,6 +14,7 @@ from services.updater.catalogue import Assortment
 from services.updater.model import Ranker
 from services.updater.normaliser import Moments
 from services.updater.optimiser import Optimiser, loss
+from services.updater.parallel import Together
 from services.updater.rows import Arrays
 from services.updater.tables import Tables
 from shared.bundles.files import weights_sha256
@@ -41,6 +42,7 @@ class Learner:
     def __init__(self, task: Task, inputs: Inputs, assortment: Assortment, device: torch.device) -> None:
         self.task, self.inputs, self.assortment, self.device = task, inputs, assortment, device
         self.frozen: tuple[str, ...] = ()
+        self.together: Together | None = None
         torch.manual_seed(task.learning.seed)
         shape, labels = task.model, len(task.labels)
         columns = len(inputs.user) + len(inputs.candidate)
@@ -55,6 +57,10 @@ class Learner:
         """From now on these parts do not move; see ``ModelSettings.frozen``. ``normaliser`` may be among them."""
         self.frozen = parts
         self.optimiser.freeze(parts)
+
+    def join(self, together: Together) -> None:
+        """From now on each step is shared with other processes, which learn the same batches from the same state."""
+        self.together, self.model.drop = together, together.dropout
 
     def start_at(self, rate: float) -> None:
         """Begin at this share of positives: the bias is its log-odds."""
@@ -172,14 +178,22 @@ class Learner:
         unique, inverse = np.unique(rows, return_inverse=True)
         where = torch.from_numpy(unique).to(self.device)
         leaf = self.tables.values[where].requires_grad_()
-        gathered = leaf[torch.from_numpy(inverse.reshape(rows.shape)).to(self.device)]
-        learning = self.task.learning
-        labels, late, counted = targets
-        torch.autograd.backward(
-            loss(self.model(gathered, *columns), labels, late, counted, learning.batch, learning.correction_clip)
-        )
+        places = torch.from_numpy(inverse.reshape(rows.shape)).to(self.device)
+        if self.together is None:
+            self._backward(leaf, places, columns, targets)
+        else:
+            mine = self.together.share(len(rows))
+            self._backward(leaf, places[mine], [column[mine] for column in columns], [target[mine] for target in targets])
+            self.together.add([leaf, *self.model.parameters()])
         self.optimiser.step(leaf, where, len(rows))
         self.tables.touched[unique[~self.optimiser.fixed[where, 0].cpu().numpy()]] = True
+
+    def _backward(self, leaf: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
+        """Leave the loss' gradients in the model and in the step's distinct rows, of which ``places`` are the examples'."""
+        learning = self.task.learning
+        labels, late, counted = targets
+        logits = self.model(leaf[places], *columns)
+        torch.autograd.backward(loss(logits, labels, late, counted, learning.batch, learning.correction_clip))
 
 
 def spans(count: int, size: int) -> list[slice]:

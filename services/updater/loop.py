@@ -107,6 +107,13 @@ def learn(
         _report(window, learned, batch, time.monotonic() - began, log)
 
 
+def follow(windows: Iterable[Window], student: Student) -> None:
+    """Learn what another process tests and publishes; see :mod:`services.updater.parallel`."""
+    for window in windows:
+        _, batch = student.admit(window)
+        student.learner.learn(batch, window.plan.window)
+
+
 def _report(window: Window, learned: list[Example], batch: Batch, seconds: float, log: BoundLogger) -> None:
     exported.window.set(window.plan.window)
     exported.rows.inc(len(batch))

@@ -3,6 +3,8 @@
 The formula and the weights' names are those of ``shared/model/README.md``; serving computes the same in ONNX Runtime.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,6 +29,7 @@ class Ranker(nn.Module):
     def __init__(self, dense: int, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int, dropout: float) -> None:
         super().__init__()
         self.dim, self.dropout = dim, dropout
+        self.drop: Callable[[Tensor, float, bool], Tensor] = functional.dropout  # processes that learn together drop together
         self.bias = nn.Parameter(torch.zeros(1))
         self.cosine_weight = nn.Parameter(torch.zeros(1))
         self.text_linear = nn.Parameter(torch.zeros(text_dim))
@@ -67,7 +70,7 @@ class Ranker(nn.Module):
         cosine = (text * profile).sum(1)
         hidden = torch.cat([fields.flatten(1), dense, cosine[:, None]], dim=1)
         for layer in self.layers:
-            hidden = functional.dropout(functional.relu(layer(hidden)), self.dropout, self.training)
+            hidden = self.drop(functional.relu(layer(hidden)), self.dropout, self.training)
         shared = self.bias + linear.sum(1) + text @ self.text_linear + self.cosine_weight * cosine + pairs + log_odds
         logits: Tensor = shared[:, None] + self.heads(hidden)
         return logits
