@@ -1,5 +1,7 @@
 """What is learned: each task declared in one place. A new application is a new task."""
 
+from typing import Literal
+
 import msgspec
 
 from shared.errors import BadSettings
@@ -23,10 +25,16 @@ class LearningSettings(msgspec.Struct, frozen=True):
     """How weights move. Rates per step of a batch of ``batch`` rows; see ``services/updater/README.md``."""
 
     batch: int = 256
+    row_optimiser: Literal["adagrad", "ftrl", "sgd"] = "adagrad"
+    """Moves the tables' rows; the dense weights always go by AdamW."""
     row_rate: float = 0.03
+    row_l1: float = 0.0
+    """FTRL's alone: below so large a sum of gradients a weight is 0."""
+    row_l2: float = 0.0
+    """FTRL's alone."""
     row_decay: float = 0.99
-    """Of the row-wise Adagrad accumulators, once each ``decay_rows`` learned rows (the study's window); 0.95 where the shop
-    changes abruptly, which did better than any rate that follows a detector of drift."""
+    """Of the squared gradients that Adagrad and FTRL sum, once each ``decay_rows`` learned rows (the study's window); 0.95 where
+    the shop changes abruptly, which did better than any rate that follows a detector of drift."""
     decay_rows: int = 20_000
     dense_rate: float = 1e-3
     weight_decay: float = 0.01

@@ -15,6 +15,7 @@ from services.updater.model import Ranker
 from services.updater.normaliser import Moments
 from services.updater.optimiser import Optimiser, loss
 from services.updater.parallel import Together
+from services.updater.row_optimisers import row_optimiser
 from services.updater.rows import Arrays
 from services.updater.tables import Tables
 from shared.bundles.files import weights_sha256
@@ -47,7 +48,8 @@ class Learner:
         shape, labels = task.model, len(task.labels)
         columns = len(inputs.user) + len(inputs.candidate)
         self.model = Ranker(columns, labels, shape.dim, shape.hidden, shape.text_dim, task.learning.dropout).to(device)
-        self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, device, task.learning.admission)
+        rows = row_optimiser(task.learning, shape.dim)
+        self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, rows, device, task.learning.admission)
         self.moments = Moments.of(columns)
         self.optimiser = Optimiser(self.model, self.tables, task.learning)
         self.now = self.swept = 0.0  # event time of the newest row learned, and of the last sweep

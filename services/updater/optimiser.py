@@ -1,4 +1,4 @@
-"""How weights move: row-wise Adagrad for table rows, AdamW for the dense weights, one clip over both."""
+"""How weights move: table rows as the settings say, the dense weights by AdamW, one clip over both."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,6 @@ from torch.nn import functional
 from services.updater.rows import Arrays
 from services.updater.tables import Tables
 from shared.tasks import LearningSettings
-
-EPSILON = 1e-10
 
 
 def loss(logits: Tensor, labels: Tensor, late: Tensor, counted: Tensor, reference: int, clip: float) -> Tensor:
@@ -68,24 +66,15 @@ class Optimiser:
             group["lr"] = self.settings.dense_rate * min(1.0, count / self.settings.batch)
         self.dense.step()
         self.dense.zero_grad(set_to_none=True)
-        self._move_rows(leaf.grad, rows)
-        self._age(count)
-
-    def _move_rows(self, gradient: Tensor, rows: Tensor) -> None:
-        """Row-wise Adagrad (Duchi et al., 2011, one accumulator a row): w ← w − rate · g / √Σ mean(g²)."""
-        vector, linear = gradient[:, :-1], gradient[:, -1]
         with torch.no_grad():
-            sums = self.tables.accumulators[rows] + torch.stack([vector.square().mean(1), linear.square()], dim=1)
-            self.tables.accumulators[rows] = sums
-            scale = self.settings.row_rate / (sums.sqrt() + EPSILON)
-            step = torch.cat([vector * scale[:, :1], (linear * scale[:, 1])[:, None]], dim=1)
-            self.tables.values[rows] -= step
+            self.tables.optimiser.move(self.tables.values, self.tables.accumulators, rows, leaf.grad)
+        self._age(count)
 
     def _age(self, count: int) -> None:
         before, self.learned = self.learned, self.learned + count
         times = self.learned // self.settings.decay_rows - before // self.settings.decay_rows
         if times:
-            self.tables.accumulators *= self.settings.row_decay**times
+            self.tables.optimiser.fade(self.tables.accumulators, self.settings.row_decay**times)
 
     def state(self) -> Arrays:
         """AdamW's moments by weight, and the clock."""

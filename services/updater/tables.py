@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from services.updater.row_optimisers import RowOptimiser
 from services.updater.rows import F8, I8, U8, Arrays, RowMap
 from shared.bundles.files import TABLES, TableChange
 
-ACCUMULATOR = 1e-8
-"""Where the optimiser's row accumulators begin."""
 SPREAD = 0.01
 """Standard deviation of a new vector; an item's starts at 0, so that the item begins as its text's projection."""
 
@@ -27,18 +26,20 @@ class Tables:
         capacity: rows of each table.
         dim: width of the vectors.
         seed: of the new rows' values, with the table and the key: a new row is a function of these alone.
+        optimiser: moves the rows; it says what is remembered of each.
         admission: sightings before an id gets a row, by table; 1 where absent.
     """
 
     def __init__(
-        self, capacity: Mapping[str, int], dim: int, seed: int, device: torch.device, admission: Mapping[str, int] | None = None
-    ) -> None:
-        self.dim, self.seed = dim, seed
+        self, capacity: Mapping[str, int], dim: int, seed: int, optimiser: RowOptimiser, device: torch.device,
+        admission: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
+        self.dim, self.seed, self.optimiser = dim, seed, optimiser
         self.maps = {name: RowMap(capacity[name], (admission or {}).get(name, 1)) for name in TABLES}
         sizes = [capacity[name] for name in TABLES]
         self.offset = dict(zip(TABLES, accumulate(sizes, initial=0), strict=False))
         self.values = torch.zeros(sum(sizes), dim + 1, device=device)
-        self.accumulators = torch.full((sum(sizes), 2), ACCUMULATOR, device=device)  # of the vector, of the linear weight
+        self.accumulators = optimiser.begin(self.values)
         self.touched = np.zeros(sum(sizes), np.bool_)
         """Rows whose values changed since :meth:`reset`."""
         self.renamed = np.zeros(sum(sizes), np.bool_)
@@ -126,15 +127,18 @@ class Tables:
         return arrays
 
     def load(self, state: Arrays) -> None:
-        """Become what :meth:`state` gave, with nothing noted for the next bundle."""
+        """Become what :meth:`state` gave, with nothing noted for the next bundle. Another optimiser's accumulators begin anew."""
         self.values.zero_()
-        self.accumulators.fill_(ACCUMULATOR)
         self.attributes[:] = 0
         for name in TABLES:
             parts = ("keys", "seen", "waiting", "sightings", "sighted")
             self.maps[name].load({part: state[f"{name}.{part}"] for part in parts})
             self.values[self.span(name)] = torch.from_numpy(state[f"{name}.values"]).to(self.values.device)
-            self.accumulators[self.span(name)] = torch.from_numpy(state[f"{name}.accumulators"]).to(self.values.device)
+        self.accumulators = self.optimiser.begin(self.values)
+        for name in TABLES:
+            kept = torch.from_numpy(state[f"{name}.accumulators"])
+            if kept.shape[1] == self.optimiser.width:
+                self.accumulators[self.span(name)] = kept.to(self.values.device)
         self.attributes[: self.maps["item"].used] = state["item.attributes"]
         self.reset()
 
@@ -164,7 +168,7 @@ class Tables:
     def _put(self, name: str, rows: I8, values: NDArray[np.float32]) -> None:
         where = torch.from_numpy(rows + self.offset[name]).to(self.values.device)
         self.values[where] = torch.from_numpy(values).to(self.values.device)
-        self.accumulators[where] = ACCUMULATOR
+        self.accumulators[where] = self.optimiser.begin(self.values[where])
         self.touched[rows + self.offset[name]] = True
         self.renamed[rows + self.offset[name]] = True
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from services.updater.optimiser import Optimiser, loss
-from services.updater.tables import ACCUMULATOR, Tables
+from services.updater.row_optimisers import START, row_optimiser
+from services.updater.tables import Tables
 from shared.bundles.files import TABLES
 from shared.tasks import LearningSettings
 
@@ -16,10 +17,11 @@ CPU = torch.device("cpu")
 
 
 def optimiser(weight: float = 0.5, **settings: object) -> Optimiser:
-    tables = Tables(dict.fromkeys(TABLES, 4), 2, 1, CPU)
+    learning = LearningSettings(**({"batch": 8, "weight_decay": 0.0} | settings))  # type: ignore[arg-type]
+    tables = Tables(dict.fromkeys(TABLES, 4), 2, 1, row_optimiser(learning, 2), CPU)
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, weight)
-    return Optimiser(model, tables, LearningSettings(**({"batch": 8, "weight_decay": 0.0} | settings)))  # type: ignore[arg-type]
+    return Optimiser(model, tables, learning)
 
 
 def step(on: Optimiser, row: int, gradient: list[float], dense: float = 0.0, count: int = 8) -> None:
@@ -33,10 +35,10 @@ def step(on: Optimiser, row: int, gradient: list[float], dense: float = 0.0, cou
 def test_a_row_moves_by_row_wise_adagrad_with_the_linear_weight_apart() -> None:
     on = optimiser(row_rate=0.1)
     step(on, 1, [0.3, 0.4, 0.2])
-    vector, linear = math.sqrt(ACCUMULATOR + (0.09 + 0.16) / 2), math.sqrt(ACCUMULATOR + 0.04)
+    vector, linear = math.sqrt(START + (0.09 + 0.16) / 2), math.sqrt(START + 0.04)
     assert on.tables.values[1].tolist() == pytest.approx([-0.1 * 0.3 / vector, -0.1 * 0.4 / vector, -0.1 * 0.2 / linear], rel=1e-6)
     step(on, 1, [0.3, 0.4, 0.2])  # the accumulator remembers: a smaller step
-    assert on.tables.accumulators[1].tolist() == pytest.approx([ACCUMULATOR + 0.25, ACCUMULATOR + 0.08], rel=1e-6)
+    assert on.tables.accumulators[1].tolist() == pytest.approx([START + 0.25, START + 0.08], rel=1e-6)
 
 
 def test_the_unknown_row_never_moves() -> None:
@@ -48,7 +50,7 @@ def test_the_unknown_row_never_moves() -> None:
 def test_gradients_are_clipped_over_rows_and_dense_weights_together() -> None:
     on = optimiser(row_rate=0.1, clip=1.0)
     step(on, 1, [3.0, 0.0, 0.0], dense=4.0)  # norm 5
-    assert on.tables.accumulators[1, 0].item() == pytest.approx(ACCUMULATOR + 0.6**2 / 2, rel=1e-4)
+    assert on.tables.accumulators[1, 0].item() == pytest.approx(START + 0.6**2 / 2, rel=1e-4)
 
 
 def test_a_short_batch_makes_a_smaller_dense_step() -> None:
