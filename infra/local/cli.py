@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from infra.local import base, demo, prepare, status
+from infra.local import base, demo, prepare, rotation, status
 from infra.local.console import local_stack, plainly, read_settings
 from infra.local.operate.commands import register
 from infra.local.progress import Steps, console
@@ -125,12 +125,18 @@ def topics() -> None:
 
 
 @app.command()
-def keys() -> None:
-    """Make the pair of keys that signs and verifies bundles, unless it is there."""
+def keys(
+    step: Annotated[
+        Literal["next", "promote", "retire"] | None, typer.Argument(help="of a rotation; the page of operations has all")
+    ] = None,
+) -> None:
+    """Make the pair of keys that signs and verifies bundles, unless it is there; or rotate it, step by step."""
     with plainly():
         settings = StackSettings.read()
         made = prepare.keys(settings)
-        console.print(f"{'made' if made else 'kept'}: {', '.join(map(str, settings.keys))}")
+        if step:
+            rotation.STEPS[step](*settings.keys)
+        console.print(f"{step or ('made' if made else 'kept')}: {', '.join(map(str, settings.keys))}")
 
 
 @app.command()

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from shared.bundles.files import catalogue_files, decode_catalogue, decode_dense, decode_tables
 from shared.bundles.manifest import Manifest, Pointer
-from shared.bundles.signing import opened
+from shared.bundles.signing import Verifier, opened
 from shared.bundles.storage import Storage
 from shared.errors import BundleRefused
 from shared.messages import Inputs
@@ -22,12 +20,12 @@ class BundleReader:
     ``missing``, ``corrupt``, ``forged``, ``inputs``, ``shapes``, ``non_finite``, ``gap``.
     """
 
-    def __init__(self, storage: Storage, key: Ed25519PublicKey, available: Callable[[], Inputs] | None = None) -> None:
+    def __init__(self, storage: Storage, key: Verifier, available: Callable[[], Inputs] | None = None) -> None:
         """A reader.
 
         Args:
             storage: where the bundles lie.
-            key: the only one whose signature counts.
+            key: whose signature counts.
             available: tells the dense features that this service can make; ``None`` accepts any (reports, tools).
         """
         self._storage, self._key, self._available = storage, key, available
