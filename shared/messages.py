@@ -161,6 +161,15 @@ class Example(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Position, as shown, of the impression's first item: 0 in a list, the one item's in a correction."""
 
 
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of a window is not learned because the stream is strange."""
+
+    skips: str = ""
+    """Why all of it is skipped: ``paused``, ``loss``, ``positives``, or the input that stands still; empty: it is learned."""
+    suspects: tuple[str, ...] = ()
+    """Items that bots seem to push: no label of theirs counts that comes of a user younger than a day."""
+
+
 class WindowPlan(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What the updater learns next, written before it is learned. Topic ``windows.<task>``, one partition.
 
@@ -180,7 +189,8 @@ class WindowPlan(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Storage keys of the catalogue files (ids, attributes, text vectors) that join with this window."""
     planned_at: float = 0.0
     without: bool = False
-    """Skipped by a restore that left this window out."""
+    """Skipped: by a restore that left this window out, or as the verdict says."""
+    verdict: Verdict = Verdict()
     restarts: str = ""
     """The bundle whose checkpoint learning went back to (a restore); empty: it goes on from the window before."""
 

@@ -60,6 +60,21 @@ class GateSettings(msgspec.Struct, frozen=True):
     max_norm: float = 1e3
 
 
+class BreakerSettings(msgspec.Struct, frozen=True):
+    """When a stream is too strange to be learned; see ``services/updater/breaker.py``."""
+
+    loss: float = 2.5
+    """Times its usual level that the frozen base's loss may be; infinite: whatever it is."""
+    positives: float = 4.0
+    """Times its usual level that the share of positives may be, and its part that it may fall to."""
+    calm_s: float = 60.0
+    """Seconds that a stream must be as usual before it is learned again."""
+    alarm: float = 8.0
+    """The cumulated sum at which an item is a suspect; infinite: none ever is."""
+    slack: float = 0.2
+    """What a row's label may be above the frozen base's expectation."""
+
+
 class Task(msgspec.Struct, frozen=True):
     """One thing to predict, with what it is predicted from and how it is learned."""
 
@@ -75,6 +90,7 @@ class Task(msgspec.Struct, frozen=True):
     model: ModelSettings = ModelSettings()
     learning: LearningSettings = LearningSettings()
     gate: GateSettings = GateSettings()
+    breaker: BreakerSettings = BreakerSettings()
 
 
 RANKING = Task(name="ranking", labels=("purchase",), context=("display", "mailer"))

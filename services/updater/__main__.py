@@ -61,14 +61,16 @@ async def main(settings: UpdaterSettings, logger: BoundLogger, together: Togethe
         if together:
             await asyncio.to_thread(together.send, progress.version.encode())
             life.student.learner.join(together)
+        stack.push_async_callback(asyncio.to_thread, life.control.end)
         newcomers = Newcomers(
             readers[1], settings.partitions, life.student.batcher.assortment, TextCache(settings.texts, storage.objects), storage,
             task(settings.task).model.text_dim, settings.encode_s, logger,
         )  # fmt: skip
         replay = plans.plans.after(progress.window)
         windows = KafkaWindows(
-            settings, plans, readers[2], DeadLetters(send, "updater"), replay, progress.offsets, newcomers.take, life.releases.saved
-        )
+            settings, plans, readers[2], DeadLetters(send, "updater"), replay, progress.offsets, newcomers.take,
+            life.releases.saved, life.judge,
+        )  # fmt: skip
         await windows.start()
         exported.epoch.set(plans.epoch)
         logger.info("begins", epoch=plans.epoch, checkpoint=progress.version, replays=len(replay), serves=beginning.chain.version)

@@ -8,10 +8,13 @@ from structlog.stdlib import BoundLogger
 
 from services.updater import recovery
 from services.updater.batches import Batcher
+from services.updater.breaker import Breaker
 from services.updater.bundle import Chain, Composer
 from services.updater.catalogue import Assortment
+from services.updater.control import Control
 from services.updater.device import choose
 from services.updater.drift import Drift
+from services.updater.gaps import Gaps
 from services.updater.gate import Gate
 from services.updater.learner import Learner
 from services.updater.loop import Student
@@ -26,7 +29,7 @@ from shared.bundles.files import Catalogue, decode_catalogue
 from shared.bundles.manifest import File
 from shared.bundles.storage import Storage
 from shared.errors import BundleRefused
-from shared.messages import Inputs
+from shared.messages import Example, Inputs, Verdict
 from shared.origins import Origins
 from shared.tasks import Task
 
@@ -38,6 +41,12 @@ class Life:
     student: Student
     prequential: Prequential
     releases: Releases
+    breaker: Breaker
+    control: Control
+
+    def judge(self, examples: list[Example], now: float) -> Verdict:
+        """What is not learned of examples that come next, at this moment."""
+        return self.breaker.judge(examples, self.student.preview(examples), now)
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,10 @@ def begin(
     schedule, gate = Schedule.of(settings), Gate(task.gate)
     releases = Releases(learner, publisher, schedule, gate, prequential, beginning.epoch, served, good, log)
     releases.resume(student.position.window)
-    return Life(student, prequential, releases)
+    breaker = Breaker(task.breaker, base, inputs, log)
+    control = Control(storage, breaker, log)
+    control.begin()
+    return Life(student, prequential, releases, breaker, control)
 
 
 def student_of(task: Task, storage: Storage, checkpoint: Checkpoint) -> Student:
@@ -96,8 +108,9 @@ def student_of(task: Task, storage: Storage, checkpoint: Checkpoint) -> Student:
         assortment.add(decode_catalogue(storage.get_blob(file)))
     learner = loaded(task, storage.manifest(progress.version).inputs, assortment, choose(), checkpoint)
     position = Position(
-        progress.window, progress.plans_offset, dict(progress.offsets), Origins.load(progress.origins), list(progress.catalogues)
-    )
+        progress.window, progress.plans_offset, dict(progress.offsets), Origins.load(progress.origins), list(progress.catalogues),
+        Gaps.load(progress.gaps),
+    )  # fmt: skip
     return Student(learner, Batcher(learner.inputs, task.labels, assortment), position, Catalogues(storage))
 
 

@@ -35,6 +35,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """Partition of ``examples.<task>`` → next offset to learn."""
     origins: dict[str, int]
     """``topic/partition`` of an origin → highest offset learned."""
+    gaps: dict[str, list[tuple[int, int]]] = {}
+    """The same → first and last offset of what below it was passed over."""
     catalogues: tuple[File, ...] = ()
     """Every catalogue file so far, in order."""
     weights_sha256: str = ""

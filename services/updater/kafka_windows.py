@@ -20,11 +20,14 @@ from shared.decoding import decoded
 from shared.errors import BadRecord, Fenced, FreshetError
 from shared.failpoints import failpoint
 from shared.kafka import deliver
-from shared.messages import Example, WindowPlan
+from shared.messages import Example, Verdict, WindowPlan
 from shared.telemetry import last_record_age
 from shared.topics import examples, windows
 
 _examples = msgspec.msgpack.Decoder(Example)
+
+Judge = Callable[[list[Example], float], Verdict]
+"""What of these examples is not learned, at this moment; it may take its time, and is asked in a thread."""
 
 IDLE_S = 0.1
 POLL = 64
@@ -64,13 +67,17 @@ class PlanLog:
                 self.plans.fold(offset, plan)
                 return
 
-    async def write(self, ranges: dict[str, tuple[int, int]], catalogues: tuple[str, ...]) -> WindowPlan:
+    async def write(
+        self, ranges: dict[str, tuple[int, int]], catalogues: tuple[str, ...], verdict: Verdict | None = None
+    ) -> WindowPlan:
         """Plan the next window; it may be learned once this returns.
 
         Raises:
             Fenced: an updater of a higher epoch has written since.
         """
         plan = self._next(ranges, catalogues)
+        if verdict:
+            plan = msgspec.structs.replace(plan, without=bool(verdict.skips), verdict=verdict)
         offset = await self._send(plan)
         if offset != self.plans.next_offset:
             await self.follow()
@@ -102,15 +109,17 @@ class KafkaWindows:
         replay: plans to learn again, in order; they begin at ``offsets``.
         catalogues: takes the storage keys of new catalogue files that wait for a plan.
         saved: tells the window of this life's newest checkpoint; plans up to it are forgotten.
+        judge: tells what of the next window is not learned.
     """
 
     def __init__(
         self, settings: UpdaterSettings, log: PlanLog, consumer: AIOKafkaConsumer, letters: DeadLetters, replay: list[WindowPlan],
         offsets: dict[str, int], catalogues: Callable[[], tuple[str, ...]], saved: Callable[[], int],
+        judge: Judge = lambda examples, now: Verdict(),
     ) -> None:  # fmt: skip
         self._topic, self._settings = examples(settings.task), settings
         self._log, self._consumer, self._letters, self._catalogues, self._saved = log, consumer, letters, catalogues, saved
-        self._replay = deque(replay)
+        self._judge, self._replay = judge, deque(replay)
         self._partitions = [TopicPartition(self._topic, partition) for partition in range(settings.partitions)]
         self._positions = {partition: offsets.get(str(partition), 0) for partition in range(settings.partitions)}
         self._ahead: dict[int, deque[Any]] = {partition: deque() for partition in range(settings.partitions)}
@@ -193,11 +202,13 @@ class KafkaWindows:
 
     async def _write(self, planner: Planner, catalogues: tuple[str, ...]) -> Window:
         ranges, reads = planner.cut()
+        read = [one.example for one in reads if one.example]
+        verdict = await asyncio.to_thread(self._judge, read, time.time())
         failpoint("plan")
-        plan = await self._log.write(ranges, catalogues)
+        plan = await self._log.write(ranges, catalogues, verdict)
         failpoint("planned")
         self._log.plans.forget(self._saved())
-        return Window(plan, [read.example for read in reads if read.example], self._log.plans.next_offset)
+        return Window(plan, read, self._log.plans.next_offset)
 
     async def _poll(self, seconds: float) -> list[Any]:
         """A few records: first those that a replay fetched too many of."""

@@ -1,13 +1,14 @@
 """The learning loop: test, train, publish, window by window, wherever the windows come from."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from structlog.stdlib import BoundLogger
 
 from services.updater import exported
 from services.updater.batches import Batch, Batcher, Refused
+from services.updater.cusum import spared
 from services.updater.learner import Learner
 from services.updater.planner import advanced
 from services.updater.prequential import Measured, Prequential
@@ -18,7 +19,7 @@ from shared.bundles.files import Catalogue
 from shared.bundles.manifest import File
 from shared.errors import BadRecord
 from shared.failpoints import failpoint
-from shared.messages import Example
+from shared.messages import Example, Origin
 from shared.origins import Origins
 
 Fetch = Callable[[str], tuple[File, Catalogue]]
@@ -52,10 +53,28 @@ class Student:
         before = Origins(position.origins.highest)
         new = [example for example in window.examples if position.origins.is_new(example.origin)]
         learned = [] if window.plan.without else new
-        batch, refused = self.batcher.batch(learned, before.passed)
+        if window.plan.without:
+            self._pass_over(new, before)
+        batch, refused = self.batcher.batch(learned, self._paid(before))
+        batch = spared(batch, window.plan.verdict.suspects, self.batcher.inputs)
         self._count(window, new, learned, refused)
         unusable = {id(example) for example, _ in refused.examples}
         return [one for one in learned if id(one) not in unusable and not one.impression.degraded], batch
+
+    def preview(self, examples: Sequence[Example]) -> Batch:
+        """What would be learned of examples that come next; nothing changes by it."""
+        before = Origins(self.position.origins.highest)
+        seen = Origins(before.highest)
+        return self.batcher.batch([one for one in examples if seen.is_new(one.origin)], self._paid(before))[0]
+
+    def _paid(self, before: Origins) -> Callable[[Origin], bool]:
+        """Tells of a list whether it was learned before."""
+        return lambda origin: before.passed(origin) and not self.position.gaps.holds(origin)
+
+    def _pass_over(self, examples: Iterable[Example], before: Origins) -> None:
+        for example in examples:
+            self.position.gaps.add(example.origin, before)
+            before.is_new(example.origin)
 
     def _join(self, key: str) -> File:
         file, catalogue = self.fetch(key)
@@ -65,6 +84,8 @@ class Student:
     def _count(self, window: Window, new: list[Example], learned: list[Example], refused: Refused) -> None:
         exported.skipped.labels("delivered_before").inc(len(window.examples) - len(new))
         exported.skipped.labels("left_out").inc(len(new) - len(learned))
+        if window.plan.verdict.skips:
+            exported.windows_skipped.labels(window.plan.verdict.skips).inc()
         exported.skipped.labels("degraded").inc(refused.degraded)
         for example, error in refused.examples:
             exported.skipped.labels(error.code).inc()

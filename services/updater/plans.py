@@ -74,8 +74,11 @@ def window_of(version: str) -> int:
     return int(version.split("-")[0])
 
 
-def replanned(task: str, plans: Plans, version: str, without: frozenset[int], *, planned_at: float) -> list[WindowPlan]:
-    """The plans that take learning back to a bundle's checkpoint and through the windows after it again, without some.
+def replanned(
+    task: str, plans: Plans, version: str, without: frozenset[int], *, planned_at: float, skipped: bool = False
+) -> list[WindowPlan]:
+    """The plans that take learning back to a bundle's checkpoint and through the windows after it again, without some; with
+    ``skipped`` also through those that the breaker had skipped.
 
     They have the newest epoch: whoever writes them must have claimed it, so that the running updater finds itself fenced off,
     starts again, and follows them.
@@ -96,7 +99,8 @@ def replanned(task: str, plans: Plans, version: str, without: frozenset[int], *,
             ranges=plan.ranges,
             catalogues=plan.catalogues,
             planned_at=plan.planned_at,
-            without=plan.without or plan.window in without,
+            without=plan.window in without or (plan.without and not (skipped and plan.verdict.skips)),
+            verdict=msgspec.structs.replace(plan.verdict, skips="") if skipped else plan.verdict,
         )
         for n, plan in enumerate(again, start=1)
     ]

@@ -12,6 +12,7 @@ from services.updater import exported
 from services.updater.batches import Batch, first_rows
 from services.updater.bundle import Chain, Release
 from services.updater.checkpoints import Progress
+from services.updater.gaps import Gaps
 from services.updater.gate import Gate
 from services.updater.learner import Learner
 from services.updater.plans import window_of
@@ -38,6 +39,7 @@ class Position:
     offsets: dict[str, int]
     origins: Origins
     catalogues: list[File] = field(default_factory=list)
+    gaps: Gaps = field(default_factory=Gaps)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,8 @@ class Releases:
         self._checkpointed = position.window
         progress = Progress(
             version=version, window=position.window, epoch=self._epoch, plans_offset=position.plans_offset,
-            offsets=dict(position.offsets), origins=position.origins.state(), catalogues=tuple(position.catalogues),
+            offsets=dict(position.offsets), origins=position.origins.state(),
+            gaps=position.gaps.state(), catalogues=tuple(position.catalogues),
             weights_sha256=self._learner.weights_sha256(), good=self._good,
         )  # fmt: skip
         return Saved(progress, self._learner.state())

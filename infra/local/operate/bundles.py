@@ -62,15 +62,19 @@ def pin(storage: Storage, version: str, key: Path, now: float) -> Pointer:
     return pointer
 
 
-async def restore(settings: Settings, version: str, without: Sequence[int], now: float) -> list[WindowPlan]:
+async def restore(
+    settings: Settings, version: str, without: Sequence[int], now: float, *, skipped: bool = False
+) -> list[WindowPlan]:  # fmt: skip
     """Take learning back to a bundle's checkpoint, and through the windows after it again, without some.
+
+    With ``skipped`` also through those that the breaker, or a pause, had skipped.
 
     Raises:
         BundleRefused: there is no checkpoint of that version; says which there are.
         BadInput, Unavailable: as :func:`relearned`.
     """
     Checkpoints(Storage.connect(settings)).load(version)
-    return await relearned(settings, lambda epoch: (version, lambda: None), without, now)
+    return await relearned(settings, lambda epoch: (version, lambda: None), without, now, skipped=skipped)
 
 
 Prepared = tuple[str, Callable[[], None]]
@@ -78,7 +82,8 @@ Prepared = tuple[str, Callable[[], None]]
 
 
 async def relearned(
-    settings: Settings, prepare: Callable[[int], Prepared], without: Sequence[int], now: float
+    settings: Settings, prepare: Callable[[int], Prepared], without: Sequence[int], now: float, *,
+    skipped: bool = False,
 ) -> list[WindowPlan]:  # fmt: skip
     """Go back to what ``prepare`` makes for the epoch that is claimed, and through the windows after it again, without some.
 
@@ -94,12 +99,12 @@ async def relearned(
         await log.follow()
         epoch = log.plans.epoch + 1
         version, stand = await asyncio.to_thread(prepare, epoch)
-        _replanned(settings.task, log.plans, version, without, now)  # before anything is written
+        _replanned(settings.task, log.plans, version, without, now, skipped)  # before anything is written
         await log.claim(0)
         if log.epoch != epoch:
             raise Unavailable(TAKEN_OVER)
         await asyncio.to_thread(stand)
-        again = _replanned(settings.task, log.plans, version, without, now)
+        again = _replanned(settings.task, log.plans, version, without, now, skipped)
         topic, encode = windows(settings.task), msgspec.msgpack.encode
         sent = [await client.send(topic, encode(plan), partition=0) for plan in again]  # at once: nobody comes between them
         await asyncio.gather(*sent)
@@ -114,9 +119,11 @@ async def relearned(
     return again
 
 
-def _replanned(task: str, plans: Plans, version: str, without: Sequence[int], now: float) -> list[WindowPlan]:
+def _replanned(
+    task: str, plans: Plans, version: str, without: Sequence[int], now: float, skipped: bool
+) -> list[WindowPlan]:  # fmt: skip
     try:
-        return replanned(task, plans, version, frozenset(without), planned_at=now)
+        return replanned(task, plans, version, frozenset(without), planned_at=now, skipped=skipped)
     except ValueError as error:
         raise BadInput(str(error), field="without") from None
 

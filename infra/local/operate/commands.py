@@ -15,6 +15,7 @@ from infra.local.operate import adopt as adopting
 from infra.local.operate import bundles as serving
 from infra.local.operate import dead_letters as letters
 from infra.local.operate import lag as lagging
+from infra.local.operate import learning
 from infra.local.progress import console
 from shared.bundles.storage import Storage
 from shared.errors import BadInput
@@ -100,10 +101,11 @@ def unpin_bundle() -> None:
 def restore_bundle(
     version: Version,
     without: Annotated[list[int] | None, typer.Option("--without", help="a window to leave out; may be given again")] = None,
+    skipped: Annotated[bool, typer.Option("--learn-skipped", help="learn also the windows that the breaker had skipped")] = False,
 ) -> None:
     """Take learning back to a version's checkpoint, and on through the windows after it, without some."""
     with plainly():
-        plans = asyncio.run(serving.restore(read_settings(), version, without or [], time.time()))
+        plans = asyncio.run(serving.restore(read_settings(), version, without or [], time.time(), skipped=skipped))
         console.print(f"learning goes back to {version} and through {len(plans) - 1} windows again, from window {plans[0].window}")
 
 
@@ -133,6 +135,35 @@ def list_windows(newest: Newest = 20) -> None:
                 _remark(plan),
             )
         console.print(rows)
+
+
+@windows.command("pause")
+def pause_learning() -> None:
+    """Have the updater skip the windows that come, until `resume`."""
+    with plainly():
+        learning.pause(Storage.connect(read_settings()), time.time())
+        console.print("paused: the windows from a few seconds on are planned as skipped; `freshet windows resume` ends it")
+
+
+@windows.command("resume")
+def resume_learning() -> None:
+    """Have the updater learn again, after a pause or whatever it took for strange: what comes is the new usual."""
+    with plainly():
+        learning.resume(Storage.connect(read_settings()), time.time())
+        console.print("resumed: the windows from a few seconds on are learned, and are the new usual")
+
+
+@windows.command("status")
+def learning_status() -> None:
+    """Whether windows are learned or skipped, why, and which items bots seem to push."""
+    with plainly():
+        read = read_settings()
+        found = learning.status(Storage.connect(read), asyncio.run(serving.folded(read)))
+        stands = f"stopped since window {found.since}: {found.stopped}" if found.stopped else "learning"
+        console.print(f"{stands}; the operator's order is {'pause' if found.paused else 'learn'}")
+        for reason, count in found.skipped.items():
+            console.print(f"{count} windows were skipped: {reason}")
+        console.print(f"items that bots seem to push: {', '.join(found.suspects) or 'none'}")
 
 
 @windows.command("bisect")
@@ -209,4 +240,4 @@ def _at(seconds: float) -> str:
 def _remark(plan: WindowPlan) -> str:
     if plan.restarts:
         return f"back to {plan.restarts}"
-    return "left out" if plan.without else ""
+    return f"skipped: {plan.verdict.skips}" if plan.without and plan.verdict.skips else "left out" if plan.without else ""
