@@ -161,6 +161,17 @@ class Example(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Position, as shown, of the impression's first item: 0 in a list, the one item's in a correction."""
 
 
+class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What changes in the race of configurations with a window, before it is tested: first who leaves, then who is promoted."""
+
+    leaves: tuple[str, ...] = ()
+    """Challengers that learn no more."""
+    promotes: str = ""
+    """The challenger that is champion from this window on."""
+    enters: tuple[str, ...] = ()
+    """Settings of new challengers, as the JSON of ``LearningSettings``; each begins as the champion's copy."""
+
+
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     """What of a window is not learned because the stream is strange."""
 
@@ -193,6 +204,8 @@ class WindowPlan(Message, frozen=True, kw_only=True, omit_defaults=True):
     verdict: Verdict = Verdict()
     restarts: str = ""
     """The bundle whose checkpoint learning went back to (a restore); empty: it goes on from the window before."""
+    race: Turn | None = None
+    """Also done where the window itself is left out."""
 
 
 class BundleAnnouncement(Message, frozen=True, kw_only=True, omit_defaults=True):

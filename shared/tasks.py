@@ -7,6 +7,8 @@ import msgspec
 from shared.errors import BadSettings
 
 CAPACITY = {"user": 100_000, "item": 200_000, "category": 4_096, "brand": 8_192, "hour": 32, "weekday": 8}
+CHALLENGERS = 4
+"""At most so many learn beside the champion."""
 
 
 class ModelSettings(msgspec.Struct, frozen=True):
@@ -60,6 +62,22 @@ class GateSettings(msgspec.Struct, frozen=True):
     max_norm: float = 1e3
 
 
+class RaceSettings(msgspec.Struct, frozen=True):
+    """When a challenger takes the champion's place; see ``services/updater/CHALLENGERS.md``."""
+
+    alpha: float = 0.05
+    """How often a race may ever promote a configuration that gains no more than ``margin``."""
+    margin: float = 0.001
+    """Log loss by which a challenger must surely be better; one that surely is not leaves the race."""
+    calibration: float = 0.005
+    """Calibration error by which it may be worse over the recent settled rows."""
+    exposure: float = 0.5
+    """Of what cold items are due, the least share that it gives them: due is the champion's share of first places that go to
+    cold items, or their share of what was bought where that is less."""
+    proposed: int = 0
+    """How many challengers are proposed at a time from the results so far; needs the extra ``tuning``."""
+
+
 class BreakerSettings(msgspec.Struct, frozen=True):
     """When a stream is too strange to be learned; see ``services/updater/breaker.py``."""
 
@@ -91,6 +109,13 @@ class Task(msgspec.Struct, frozen=True):
     learning: LearningSettings = LearningSettings()
     gate: GateSettings = GateSettings()
     breaker: BreakerSettings = BreakerSettings()
+    challengers: tuple[LearningSettings, ...] = ()
+    """Other ways to learn, which learn the same windows beside ``learning``, at its price each; see ``race``."""
+    race: RaceSettings = RaceSettings()
+
+    def __post_init__(self) -> None:
+        if len(self.challengers) + self.race.proposed > CHALLENGERS:
+            raise BadSettings(f"task {self.name!r} has more than {CHALLENGERS} challengers, proposed ones included")
 
 
 RANKING = Task(name="ranking", labels=("purchase",), context=("display", "mailer"))

@@ -19,7 +19,7 @@ from shared.bundles.storage import Storage
 from shared.kafka import consumer, started
 from shared.messages import Example, WindowPlan
 from shared.settings import Settings
-from shared.tasks import RANKING
+from shared.tasks import RANKING, Task
 
 
 async def read(settings: Settings, topic: str, partitions: int) -> dict[int, list[Any]]:
@@ -38,16 +38,21 @@ async def read(settings: Settings, topic: str, partitions: int) -> dict[int, lis
         await client.stop()
 
 
-def fresh_run(settings: Settings, beginning: recovery.Checkpoint | None = None) -> Student:
-    """The oracle: from the base, or from where else learning was taken back to, through every plan that counts, in one go."""
-    storage = Storage.connect(settings)
+def planned(settings: Settings) -> Plans:
+    """The plans that count."""
     plans = Plans()
     for record in asyncio.run(read(settings, topics.windows("ranking"), 1))[0]:
         plans.fold(record.offset, msgspec.msgpack.decode(record.value, type=WindowPlan))
+    return plans
+
+
+def fresh_run(settings: Settings, beginning: recovery.Checkpoint | None = None, task: Task = RANKING) -> Student:
+    """The oracle: from the base, or from where else learning was taken back to, through every plan that counts, in one go."""
+    storage = Storage.connect(settings)
     records = asyncio.run(read(settings, topics.examples("ranking"), settings.partitions))
     beginning = beginning or recovery.base(storage)
-    student = student_of(RANKING, storage, beginning)
-    for plan in plans.after(beginning.progress.window):
+    student = student_of(task, storage, beginning)
+    for plan in planned(settings).after(beginning.progress.window):
         spans = [records[int(p)][first:end] for p, (first, end) in sorted(plan.ranges.items(), key=lambda one: int(one[0]))]
         examples = [msgspec.msgpack.decode(record.value, type=Example) for span in spans for record in span]
         _, batch = student.admit(Window(plan, examples))

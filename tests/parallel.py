@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
     together = parallel.joined(choose())
     assert together is not None
     life = a_life()
-    life.student.learner.join(together)
+    life.student.race.join(together)
     if together.rank:
         follow(together.told(), life.student)
     else:

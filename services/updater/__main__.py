@@ -60,7 +60,7 @@ async def main(settings: UpdaterSettings, logger: BoundLogger, together: Togethe
         progress = beginning.checkpoint.progress
         if together:
             await asyncio.to_thread(together.send, progress.version.encode())
-            life.student.learner.join(together)
+            life.student.race.join(together)
         stack.push_async_callback(asyncio.to_thread, life.control.end)
         newcomers = Newcomers(
             readers[1], settings.partitions, life.student.batcher.assortment, TextCache(settings.texts, storage.objects), storage,
@@ -69,7 +69,7 @@ async def main(settings: UpdaterSettings, logger: BoundLogger, together: Togethe
         replay = plans.plans.after(progress.window)
         windows = KafkaWindows(
             settings, plans, readers[2], DeadLetters(send, "updater"), replay, progress.offsets, newcomers.take,
-            life.releases.saved, life.judge,
+            life.releases.saved, life.student.race.turn, life.judge,
         )  # fmt: skip
         await windows.start()
         exported.epoch.set(plans.epoch)
@@ -84,7 +84,7 @@ def beside(settings: UpdaterSettings, together: Together) -> None:
         signal.signal(name, signal.SIG_IGN)  # rank 0 finishes first
     storage, version = Storage.connect(settings), together.receive().decode()
     student = student_of(task(settings.task), storage, Checkpoint(*Checkpoints(storage).load(version)))
-    student.learner.join(together)
+    student.race.join(together)
     follow(together.told(), student)
 
 

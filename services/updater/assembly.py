@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import msgspec
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.stdlib import BoundLogger
@@ -11,6 +12,8 @@ from services.updater.batches import Batcher
 from services.updater.breaker import Breaker
 from services.updater.bundle import Chain, Composer
 from services.updater.catalogue import Assortment
+from services.updater.challengers import Race, state_of
+from services.updater.checkpoints import Arrays
 from services.updater.control import Control
 from services.updater.device import choose
 from services.updater.drift import Drift
@@ -25,6 +28,7 @@ from services.updater.recovery import Checkpoint
 from services.updater.releases import Position, Releases
 from services.updater.schedule import Schedule
 from services.updater.settings import UpdaterSettings
+from services.updater.standings import Entrant, Standing
 from shared.bundles.files import Catalogue, decode_catalogue
 from shared.bundles.manifest import File
 from shared.bundles.storage import Storage
@@ -78,7 +82,7 @@ def begin(
         drift.begin()
         student.watch = drift.watch
     first = recovery.base(storage)
-    base = loaded(task, inputs, learner.assortment, learner.device, first)
+    base = loaded(task, inputs, learner.assortment, learner.device, first.state)
     published = Published.empty(task.model.capacity, task.model.dim)
     published.apply(Change(learner.tables.full(), learner.dense()))
     composer = Composer(task, inputs, learner.trainable(), key)
@@ -88,7 +92,7 @@ def begin(
     served = recovery.served(storage, beginning.chain)
     good = beginning.checkpoint.progress.good or first.progress.version
     schedule, gate = Schedule.of(settings), Gate(task.gate)
-    releases = Releases(learner, publisher, schedule, gate, prequential, beginning.epoch, served, good, log)
+    releases = Releases(student.race, publisher, schedule, gate, prequential, beginning.epoch, served, good, log)
     releases.resume(student.position.window)
     breaker = Breaker(task.breaker, base, inputs, log)
     control = Control(storage, breaker, log)
@@ -97,7 +101,7 @@ def begin(
 
 
 def student_of(task: Task, storage: Storage, checkpoint: Checkpoint) -> Student:
-    """The learner in a checkpoint's state, with what came before it.
+    """The champion and its challengers in a checkpoint's state, with what came before it.
 
     Raises:
         BundleRefused: something stored is missing or damaged.
@@ -106,19 +110,32 @@ def student_of(task: Task, storage: Storage, checkpoint: Checkpoint) -> Student:
     assortment = Assortment(task.model.text_dim)
     for file in progress.catalogues:
         assortment.add(decode_catalogue(storage.get_blob(file)))
-    learner = loaded(task, storage.manifest(progress.version).inputs, assortment, choose(), checkpoint)
+    race = race_of(task, storage.manifest(progress.version).inputs, assortment, checkpoint)
     position = Position(
         progress.window, progress.plans_offset, dict(progress.offsets), Origins.load(progress.origins), list(progress.catalogues),
         Gaps.load(progress.gaps),
     )  # fmt: skip
-    return Student(learner, Batcher(learner.inputs, task.labels, assortment), position, Catalogues(storage))
+    return Student(race, Batcher(race.champion.inputs, task.labels, assortment), position, Catalogues(storage))
 
 
-def loaded(task: Task, inputs: Inputs, assortment: Assortment, device: torch.device, checkpoint: Checkpoint) -> Learner:
-    """A learner in a checkpoint's state, its frozen parts set."""
+def race_of(task: Task, inputs: Inputs, assortment: Assortment, checkpoint: Checkpoint) -> Race:
+    """Everybody's learner under the settings that each had, or the task's where those were changed by hand."""
+    standing = (checkpoint.progress.race or Standing.of(task.learning)).declare(task.learning)
+
+    def configured(one: Entrant, state: Arrays) -> Learner:
+        return loaded(msgspec.structs.replace(task, learning=one.settings), inputs, assortment, choose(), state)
+
+    challengers = {one.name: configured(one, state_of(one.name, checkpoint.state)) for one in standing.challengers}
+    race = Race(configured(standing.champion, checkpoint.state), standing, challengers)
+    race.judge(())
+    return race
+
+
+def loaded(task: Task, inputs: Inputs, assortment: Assortment, device: torch.device, state: Arrays) -> Learner:
+    """A learner in this state, its frozen parts set."""
     learner = Learner(task, inputs, assortment, device)
     learner.freeze(task.model.frozen)
-    learner.load(dict(checkpoint.state))
+    learner.load(dict(state))
     return learner
 
 

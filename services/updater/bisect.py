@@ -96,7 +96,7 @@ def steps(student: Student, windows: Sequence[Window], judges: Sequence[Window])
     before = loss()
     for window in windows:
         _, batch = student.admit(window)
-        student.learner.learn(batch, window.plan.window)
+        student.race.learn(batch, window.plan.window)
         after = loss()
         yield Step(window.plan.window, len(window.examples), after, after - before)
         before = after

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.updater.card import card
@@ -14,7 +15,7 @@ from shared.bundles.manifest import File, Manifest, Pointer, version
 from shared.bundles.signing import sign
 from shared.messages import Inputs
 from shared.model.graph import GraphTemplate
-from shared.tasks import Task
+from shared.tasks import LearningSettings, Task
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Release:
     """All so far."""
     metrics: Mapping[str, float]
     created: float
+    learning: LearningSettings
+    """Of the champion that learned it."""
 
     @property
     def version(self) -> str:
@@ -77,7 +80,8 @@ class Composer:
         if change.dense is not None:
             files |= {"dense": encode_dense(change.dense), "graph": self._graph.fill(change.dense)}
         if release.due.full:
-            said = card(self._task, self._inputs, self._trainable, release.version, release.created, release.metrics)
+            task = msgspec.structs.replace(self._task, learning=release.learning)
+            said = card(task, self._inputs, self._trainable, release.version, release.created, release.metrics)
             files["card"] = said.encode()
         return files
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from services.updater.standings import Standing
 from shared.bundles.manifest import File
 from shared.bundles.objects import Lost
 from shared.bundles.storage import Storage
@@ -42,6 +43,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str = ""
     good: str = ""
     """The full bundle that had proven good by then; empty for the base."""
+    race: Standing | None = None
+    """The champion's and the challengers' settings and evidence; ``None`` before the first window."""
 
 
 class Checkpoints:
@@ -66,14 +69,21 @@ class Checkpoints:
         Raises:
             BundleRefused: ``missing`` or ``corrupt``.
         """
-        progress = self._objects.read(self._key(version, "progress.json"))
-        state = self._objects.read(self._key(version, "state.safetensors"))
-        if progress is None or state is None:
-            there = ", ".join(self.versions()) or "none"
-            raise BundleRefused("missing", f"there is no checkpoint of {version}; there is: {there}")
+        state = self._read(version, "state.safetensors")
         try:
-            return msgspec.json.decode(progress.data, type=Progress), load(state.data)
-        except (msgspec.MsgspecError, SafetensorError) as error:
+            return self.progress(version), load(state)
+        except SafetensorError as error:
+            raise BundleRefused("corrupt", f"the checkpoint of {version} cannot be read: {error}") from None
+
+    def progress(self, version: str) -> Progress:
+        """What a checkpoint says of itself.
+
+        Raises:
+            BundleRefused: ``missing`` or ``corrupt``.
+        """
+        try:
+            return msgspec.json.decode(self._read(version, "progress.json"), type=Progress)
+        except msgspec.MsgspecError as error:
             raise BundleRefused("corrupt", f"the checkpoint of {version} cannot be read: {error}") from None
 
     def versions(self) -> list[str]:
@@ -84,6 +94,13 @@ class Checkpoints:
         """Remove one, its progress first."""
         for name in ("progress.json", "state.safetensors"):
             self._objects.delete(self._key(version, name))
+
+    def _read(self, version: str, name: str) -> bytes:
+        found = self._objects.read(self._key(version, name))
+        if found is None:
+            there = ", ".join(self.versions()) or "none"
+            raise BundleRefused("missing", f"there is no checkpoint of {version}; there is: {there}")
+        return found.data
 
     def _create(self, key: str, data: bytes) -> None:
         try:

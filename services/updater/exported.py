@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.updater.standings import Entrant
 from shared.bundles.manifest import Manifest
 
+GUARDS = ("rows", "calibration", "exposure")
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 window = Gauge("updater_window", "The last window learned")
@@ -30,7 +32,10 @@ alarms = Counter("updater_alarms_total", "Times that the breaker found something
 drift = Counter("updater_drift_total", "Times that a detector told of drift; nothing follows from it", ["detector", "watched"])
 void_plans = Counter("updater_void_plans_total", "Plans of replaced updaters that were passed over")
 encoded = Counter("updater_items_encoded_total", "New items encoded")
-
+challenger_gain = Gauge("updater_challenger_gain", "Log loss gained over the champion, nats a row", ["challenger", "bound"])
+challenger_lists = Gauge("updater_challenger_lists", "Lists compared with the champion's predictions", ["challenger"])
+challenger_held = Gauge("updater_challenger_held", "1 while a guard holds back what has earned promotion", ["challenger", "guard"])
+promotions = Counter("updater_challenger_promotions_total", "Challengers that took the champion's place")
 
 def published(manifest: Manifest, size: int, seconds: float) -> None:
     """A bundle stands."""
@@ -44,3 +49,19 @@ def measured(measures: Mapping[str, float]) -> None:
     for name, value in measures.items():
         prediction, *slice_name, metric = name.split(".") if "." in name else ("", name)
         quality.labels(prediction, slice_name[0] if slice_name else "all", metric).set(value)
+
+
+def challenger(one: Entrant, alpha: float) -> None:
+    """The newest evidence of a challenger."""
+    lower, upper = one.interval(alpha)
+    for bound, value in (("lower", lower), ("mean", one.evidence.mean), ("upper", upper)):
+        challenger_gain.labels(one.name, bound).set(value)
+    challenger_lists.labels(one.name).set(one.evidence.lists)
+    for guard in GUARDS:
+        challenger_held.labels(one.name, guard).set(one.held == guard)
+
+
+def forget_challengers() -> None:
+    """Some are challengers no more: those who are will be told again."""
+    for metric in (challenger_gain, challenger_lists, challenger_held):
+        metric.clear()

@@ -20,7 +20,7 @@ from shared.decoding import decoded
 from shared.errors import BadRecord, Fenced, FreshetError
 from shared.failpoints import failpoint
 from shared.kafka import deliver
-from shared.messages import Example, Verdict, WindowPlan
+from shared.messages import Example, Turn, Verdict, WindowPlan
 from shared.telemetry import last_record_age
 from shared.topics import examples, windows
 
@@ -68,14 +68,15 @@ class PlanLog:
                 return
 
     async def write(
-        self, ranges: dict[str, tuple[int, int]], catalogues: tuple[str, ...], verdict: Verdict | None = None
-    ) -> WindowPlan:
+        self, ranges: dict[str, tuple[int, int]], catalogues: tuple[str, ...], race: Turn | None = None,
+        verdict: Verdict | None = None,
+    ) -> WindowPlan:  # fmt: skip
         """Plan the next window; it may be learned once this returns.
 
         Raises:
             Fenced: an updater of a higher epoch has written since.
         """
-        plan = self._next(ranges, catalogues)
+        plan = self._next(ranges, catalogues, race)
         if verdict:
             plan = msgspec.structs.replace(plan, without=bool(verdict.skips), verdict=verdict)
         offset = await self._send(plan)
@@ -87,7 +88,7 @@ class PlanLog:
             self.plans.fold(offset, plan)
         return plan
 
-    def _next(self, ranges: dict[str, tuple[int, int]], catalogues: tuple[str, ...]) -> WindowPlan:
+    def _next(self, ranges: dict[str, tuple[int, int]], catalogues: tuple[str, ...], race: Turn | None = None) -> WindowPlan:
         return WindowPlan(
             task=self._task,
             window=self.plans.window + 1,
@@ -95,6 +96,7 @@ class PlanLog:
             ranges=ranges,
             catalogues=catalogues,
             planned_at=time.time(),
+            race=race,
         )
 
     async def _send(self, plan: WindowPlan) -> int:
@@ -109,17 +111,20 @@ class KafkaWindows:
         replay: plans to learn again, in order; they begin at ``offsets``.
         catalogues: takes the storage keys of new catalogue files that wait for a plan.
         saved: tells the window of this life's newest checkpoint; plans up to it are forgotten.
+        turn: tells what the next plan says of the race.
         judge: tells what of the next window is not learned.
     """
 
     def __init__(
         self, settings: UpdaterSettings, log: PlanLog, consumer: AIOKafkaConsumer, letters: DeadLetters, replay: list[WindowPlan],
         offsets: dict[str, int], catalogues: Callable[[], tuple[str, ...]], saved: Callable[[], int],
+        turn: Callable[[], Turn | None] = lambda: None,
         judge: Judge = lambda examples, now: Verdict(),
     ) -> None:  # fmt: skip
         self._topic, self._settings = examples(settings.task), settings
         self._log, self._consumer, self._letters, self._catalogues, self._saved = log, consumer, letters, catalogues, saved
-        self._judge, self._replay = judge, deque(replay)
+        self._turn, self._judge = turn, judge
+        self._replay = deque(replay)
         self._partitions = [TopicPartition(self._topic, partition) for partition in range(settings.partitions)]
         self._positions = {partition: offsets.get(str(partition), 0) for partition in range(settings.partitions)}
         self._ahead: dict[int, deque[Any]] = {partition: deque() for partition in range(settings.partitions)}
@@ -205,7 +210,7 @@ class KafkaWindows:
         read = [one.example for one in reads if one.example]
         verdict = await asyncio.to_thread(self._judge, read, time.time())
         failpoint("plan")
-        plan = await self._log.write(ranges, catalogues, verdict)
+        plan = await self._log.write(ranges, catalogues, self._turn(), verdict)
         failpoint("planned")
         self._log.plans.forget(self._saved())
         return Window(plan, read, self._log.plans.next_offset)

@@ -8,6 +8,7 @@ from structlog.stdlib import BoundLogger
 
 from services.updater import exported
 from services.updater.batches import Batch, Batcher, Refused
+from services.updater.challengers import Race
 from services.updater.cusum import spared
 from services.updater.learner import Learner
 from services.updater.planner import advanced
@@ -32,9 +33,9 @@ Watch = Callable[[Batch, Measured], object]
 
 @dataclass
 class Student:
-    """The learner with what stands around it: what came before, and what has been learned of it."""
+    """Champion and challengers with what stands around them: what came before, and what has been learned of it."""
 
-    learner: Learner
+    race: Race
     batcher: Batcher
     position: Position
     fetch: Fetch
@@ -42,9 +43,20 @@ class Student:
     watch: Watch = lambda batch, measured: None
     joined: list[File] = field(default_factory=list)
     """Catalogue files that the last window brought."""
+    promoted: str = ""
+    """The challenger that the last window's plan made the champion."""
+
+    @property
+    def learner(self) -> Learner:
+        """The champion: what is served and told of."""
+        return self.race.champion
 
     def admit(self, window: Window) -> tuple[list[Example], Batch]:
-        """What of the window is learned: each origin once, as one batch; what cannot be learned is counted."""
+        """What of the window is learned: each origin once, as one batch; what cannot be learned is counted.
+
+        What its plan says of the race is done first.
+        """
+        self.promoted = self.race.follow(window.plan.race, window.plan.window)
         position = self.position
         position.offsets = advanced(position.offsets, window.plan)
         position.window, position.plans_offset = window.plan.window, window.plans_offset
@@ -107,17 +119,20 @@ def learn(
             continue
         began = time.monotonic()
         learned, batch = student.admit(window)
+        if student.promoted:
+            prequential.promote(student.promoted)
+            releases.promoted()
         rankings = (example.impression.trace for example in learned)
         with traces.linked("window", rankings, window=window.plan.window, rows=len(batch)) as trace_id:
             # test: the model has not seen this window, so its score is an honest one
-            prequential.test(student.learner, batch, window.plan.planned_at)
+            prequential.test(student.learner, batch, window.plan.planned_at, student.race.challengers)
             if len(batch) and not window.replayed:
                 student.watch(batch, prequential.waiting[-1])
             prequential.correct(learned)
-            prequential.ripen(window.plan.planned_at)
+            student.race.judge(prequential.ripen(window.plan.planned_at), prequential.settled)
 
             # train: one pass over the features that were logged at serving time
-            student.learner.learn(batch, window.plan.window)
+            student.race.learn(batch, window.plan.window)
             if learned:
                 failpoint("learn")
         releases.note(window.plan.window, learned, batch, student.joined, trace_id)
@@ -132,7 +147,7 @@ def follow(windows: Iterable[Window], student: Student) -> None:
     """Learn what another process tests and publishes; see :mod:`services.updater.parallel`."""
     for window in windows:
         _, batch = student.admit(window)
-        student.learner.learn(batch, window.plan.window)
+        student.race.learn(batch, window.plan.window)
 
 
 def _report(window: Window, learned: list[Example], batch: Batch, seconds: float, log: BoundLogger) -> None:

@@ -101,6 +101,7 @@ def replanned(
             planned_at=plan.planned_at,
             without=plan.window in without or (plan.without and not (skipped and plan.verdict.skips)),
             verdict=msgspec.structs.replace(plan.verdict, skips="") if skipped else plan.verdict,
+            race=plan.race,
         )
         for n, plan in enumerate(again, start=1)
     ]

@@ -47,6 +47,8 @@ class Measured:
     """(n,)."""
     first: dict[Origin, int]
     """Where each list begins."""
+    rivals: dict[str, F8] = field(default_factory=dict)
+    """The challengers' predictions by name, each (n,)."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -72,7 +74,7 @@ class Prequential:
     exposures: dict[int, int] = field(default_factory=dict)
     tested: int = 0
 
-    def test(self, model: Model, batch: Batch, planned_at: float) -> None:
+    def test(self, model: Model, batch: Batch, planned_at: float, challengers: Mapping[str, Model] | None = None) -> None:
         """Predict a window's lists before they are learned."""
         if not len(batch):
             return
@@ -91,6 +93,7 @@ class Prequential:
                 },
                 cold=self._expose(batch.keys["item"][rows]),
                 first={origin: int(starts[i]) for i, origin in enumerate(batch.origins) if not batch.kinds[i]},
+                rivals={name: one.predict(batch)[rows, 0].astype(np.float64) for name, one in (challengers or {}).items()},
             )
         )
 
@@ -102,13 +105,25 @@ class Prequential:
                     if (start := measured.first.get(example.corrects)) is not None:
                         measured.labels[start + example.position] = 1
 
-    def ripen(self, now: float) -> None:
-        """Settle what has waited long enough."""
+    def ripen(self, now: float) -> list[Measured]:
+        """Settle what has waited long enough, and return it."""
+        ripe = []
         while self.waiting and self.waiting[0].planned_at + self.ripe_s <= now:
-            self.settled.append(self.waiting.popleft())
+            ripe.append(self.waiting.popleft())
+        self.settled += ripe
         held = sum(map(len, self.settled))
         while self.settled and held - len(self.settled[0]) >= self.rows:
             held -= len(self.settled.popleft())
+        return ripe
+
+    def promote(self, challenger: str) -> None:
+        """A challenger is live from now on, by the predictions that it made; windows from before it say nothing of it."""
+        for kept in (self.waiting, self.settled):
+            parts = [part for part in kept if challenger in part.rivals]
+            kept.clear()
+            kept.extend(parts)
+            for part in parts:
+                part.scores["live"] = part.rivals.pop(challenger)
 
     def recent(self) -> Measured | None:
         """All settled rows as one; ``None`` while there are none."""

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from structlog.stdlib import BoundLogger
 
-from services.updater import exported
+from services.updater import exported, remembered
 from services.updater.batches import Batch, first_rows
 from services.updater.bundle import Chain, Release
+from services.updater.challengers import Race
 from services.updater.checkpoints import Progress
 from services.updater.gaps import Gaps
 from services.updater.gate import Gate
@@ -61,10 +62,10 @@ class Releases:
     """
 
     def __init__(
-        self, learner: Learner, publisher: Publisher, schedule: Schedule, gate: Gate, prequential: Prequential, epoch: int,
+        self, race: Race, publisher: Publisher, schedule: Schedule, gate: Gate, prequential: Prequential, epoch: int,
         served: Served, good: str, log: BoundLogger,
     ) -> None:  # fmt: skip
-        self._learner, self._publisher, self._schedule, self._gate = learner, publisher, schedule, gate
+        self._race, self._publisher, self._schedule, self._gate = race, publisher, schedule, gate
         self._prequential, self._epoch, self._served, self._log = prequential, epoch, served, log
         self._good = good
         self._candidate: Release | None = None
@@ -93,7 +94,10 @@ class Releases:
         if window != self._served.window:
             return
         published = self._publisher.published
-        published.apply(Change(self._changes(), self._served.dense))
+        if self._anew:
+            published.clear()
+        published.apply(Change(self._moved(), self._served.dense))
+        self._anew = False
         if published.sha256() != self._served.weights_sha256:
             raise BundleRefused(
                 "diverged",
@@ -101,6 +105,10 @@ class Releases:
                 "another kind of device, another lock, or damage; `freshet bundles restore` goes back to an older checkpoint",
             )
         self._ledger = Ledger()
+
+    def promoted(self) -> None:
+        """The race has another champion: no delta leads to its weights, and what the old one scored says nothing of it."""
+        self._anew, self._candidate, self._canaries = True, None, None
 
     def offer(self, position: Position, now: float) -> None:
         """Publish if it is time and the gate lets it. Raises what stopped the publisher, such as :class:`shared.errors.Fenced`."""
@@ -130,14 +138,16 @@ class Releases:
         """Give up what is still on its way: the next life makes it again."""
         self._publisher.close()
 
+    @property
+    def _learner(self) -> Learner:
+        return self._race.champion
+
     def _whole(self, due: Due) -> Due:
         """After a refused bundle only a full one makes sense: no delta fits what readers hold."""
         return Due(True, True, due.checkpoint) if self._anew else due
 
     def _release(self, due: Due, position: Position, now: float) -> None:
-        change = Change(
-            self._learner.tables.full() if self._anew else self._changes(), _copied(self._learner) if due.dense else None
-        )
+        change = Change(self._moved(), _copied(self._learner) if due.dense else None)
         if reason := self._gate.weights(change.arrays()) or self._canary():
             self._refuse(reason)
             self._schedule.done(Due(False, False, False), now)
@@ -145,6 +155,7 @@ class Releases:
         release = Release(
             window=position.window, epoch=self._epoch, due=due, change=change, anew=self._anew, ledger=self._ledger,
             offsets=dict(position.offsets), catalogues=tuple(position.catalogues), metrics=self._measures, created=time.time(),
+            learning=self._learner.task.learning,
         )  # fmt: skip
         if due.checkpoint and self._candidate is None:
             self._candidate = release
@@ -162,15 +173,15 @@ class Releases:
             version=version, window=position.window, epoch=self._epoch, plans_offset=position.plans_offset,
             offsets=dict(position.offsets), origins=position.origins.state(),
             gaps=position.gaps.state(), catalogues=tuple(position.catalogues),
-            weights_sha256=self._learner.weights_sha256(), good=self._good,
+            weights_sha256=self._learner.weights_sha256(), good=self._good, race=self._race.standing,
         )  # fmt: skip
-        return Saved(progress, self._learner.state())
+        return Saved(progress, self._learner.state() | self._race.state() | remembered.saved(self._prequential))
 
-    def _changes(self) -> dict[str, Any]:
-        """The rows that moved or changed their owner since the last call."""
+    def _moved(self) -> dict[str, Any]:
+        """The rows that moved or changed their owner since the last call; all of them where readers must begin anew."""
         tables = self._learner.tables
         tables.touched |= tables.renamed  # a renamed row is told whole
-        changes = tables.delta()
+        changes = tables.full() if self._anew else tables.delta()
         tables.reset()
         return changes
 

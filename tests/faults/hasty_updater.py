@@ -61,7 +61,7 @@ def without_again() -> None:
 def without_epoch() -> None:
     """Plans are not compared with what a newer updater wrote, the pointer is moved whosever it is."""
 
-    async def write(self: PlanLog, ranges: dict[str, tuple[int, int]], catalogues: tuple[str, ...]) -> WindowPlan:
+    async def write(self: PlanLog, ranges: dict[str, tuple[int, int]], catalogues: tuple[str, ...], *said: Any) -> WindowPlan:
         plan = self._next(ranges, catalogues)
         await self._send(plan)
         self.plans.fold(self.plans.next_offset, plan)

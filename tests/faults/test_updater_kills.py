@@ -15,9 +15,11 @@ import pytest
 from shared.bundles.storage import Storage
 from shared.messages import Example
 from shared.settings import Settings
+from shared.tasks import RANKING, Task
 from tests import lineage
 from tests.conftest import Engines
 from tests.examples import send, stream
+from tests.faults.racing_updater import TASK
 from tests.updaters import Process, Updaters, prepared, until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1_800)]
@@ -66,10 +68,10 @@ def load(updaters: Updaters) -> Iterator[Load]:
     made.stop()
 
 
-def settle(updaters: Updaters, load: Load) -> None:
+def settle(updaters: Updaters, load: Load, **more: str) -> None:
     """Let a last life learn all that was sent, and stop it in order."""
     load.stop()
-    last = updaters.start().ready()
+    last = updaters.start(**more).ready()
     learned(updaters.settings)
     assert last.stop() == 0, last.log.read_text()[-3000:]
 
@@ -80,9 +82,10 @@ def learned(settings: Settings) -> None:
     until(lambda: lineage.learned_up_to(settings) == ends, 120)
 
 
-def wrong(settings: Settings, lists: int) -> list[str]:
+def wrong(settings: Settings, lists: int, task: Task = RANKING) -> list[str]:
     """What is not as the oracle has it; no outcome may be missing from the served line of manifests, none doubled."""
-    storage, checkpoint, oracle = Storage.connect(settings), lineage.last_checkpoint(settings), lineage.fresh_run(settings)
+    storage, checkpoint = Storage.connect(settings), lineage.last_checkpoint(settings)
+    oracle = lineage.fresh_run(settings, task=task)
     served = storage.manifest(checkpoint.version)
     sent = {example.origin: example for example in stream(0, lists, settings.partitions)}
     held = {
@@ -107,6 +110,25 @@ def test_kills_at_named_points_and_at_random_change_no_weight(updaters: Updaters
         doomed.kill()
     settle(updaters, load)
     assert wrong(updaters.settings, load.sent) == []
+
+
+def test_kills_around_a_promotion_change_no_weight(updaters: Updaters, load: Load) -> None:
+    racing = {"module": "tests.faults.racing_updater"}
+    load.start()
+    for _ in range(max(1, ROUNDS // 5)):
+        for n, point in enumerate(POINTS):
+            doomed = updaters.start(failpoint=f"{point}:{1 + n % 3}", full_s=1, checkpoint_s=1, **racing)
+            assert doomed.died() == -signal.SIGKILL, doomed.log.read_text()[-3000:]
+        doomed = updaters.start(full_s=1, checkpoint_s=1, **racing).ready()
+        until(lambda doomed=doomed: _promoted(updaters.settings) or doomed.popen.poll() is not None, 180)
+        doomed.kill()
+    settle(updaters, load, **racing)
+    assert _promoted(updaters.settings)
+    assert wrong(updaters.settings, load.sent, TASK) == []
+
+
+def _promoted(settings: Settings) -> bool:
+    return any(plan.race and plan.race.promotes for plan in lineage.planned(settings).lineage)
 
 
 def _pointed_at(settings: Settings) -> int:

@@ -5,6 +5,7 @@ import pytest
 
 from services.updater.batches import Batcher
 from services.updater.bisect import divided, questions, steps
+from services.updater.challengers import Race
 from services.updater.loop import Student
 from services.updater.releases import Position
 from services.updater.window import Window
@@ -19,7 +20,8 @@ LISTS, WINDOWS, POISONED = 40, 8, 4
 
 def a_student() -> Student:
     model = learning.learner()
-    return Student(model, Batcher(learning.INPUTS, ("purchase",), model.assortment), Position(0, 0, {}, Origins()), no_catalogue)
+    batcher = Batcher(learning.INPUTS, ("purchase",), model.assortment)
+    return Student(Race(model), batcher, Position(0, 0, {}, Origins()), no_catalogue)
 
 
 def all_bought(example: Example) -> Example:

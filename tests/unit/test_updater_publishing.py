@@ -13,7 +13,7 @@ from services.updater.checkpoints import Checkpoints, Progress
 from services.updater.gate import Gate
 from services.updater.prequential import Measured, Prequential
 from services.updater.published import Change, Published
-from services.updater.publisher import Publisher, Saved
+from services.updater.publisher import Publisher, Saved, Track
 from services.updater.retention import Retention, kept
 from services.updater.schedule import Due, Schedule
 from services.updater.window import Ledger
@@ -125,7 +125,8 @@ class Bench:
         self.learner.learn(learning.window(20 * self.window), self.window)
         change = Change(self.learner.tables.delta(), dict(self.learner.dense()) if due.dense else None)
         self.learner.tables.reset()
-        release = Release(self.window, epoch, due, change, False, Ledger(), {"0": self.window}, (), {}, 1.0)
+        learning_settings = self.learner.task.learning
+        release = Release(self.window, epoch, due, change, False, Ledger(), {"0": self.window}, (), {}, 1.0, learning_settings)
         progress = Progress(version=release.version, window=self.window, epoch=epoch, plans_offset=0, offsets={}, origins={})
         self.publisher.publish(release, Saved(progress, self.learner.state()) if checkpoint else None)
         assert self.publisher.drain(10)
@@ -146,7 +147,7 @@ def bench(tmp_path: Path) -> Bench:
     return a_bench(Storage(MemoryObjects(), "ranking"), tmp_path)
 
 
-def a_bench(storage: Storage, folder: Path, keep_fulls: int = 1_000) -> Bench:
+def a_bench(storage: Storage, folder: Path, keep_fulls: int = 1_000, track: Track | None = None) -> Bench:
     """A base bundle in this storage, and what publishes after it."""
     write_keys(folder / "signing.pem", folder / "verify.pem")
     learner, key = learning.learner(), signing_key(folder / "signing.pem")
@@ -156,7 +157,7 @@ def a_bench(storage: Storage, folder: Path, keep_fulls: int = 1_000) -> Bench:
     composer = Composer(learner.task, learner.inputs, learner.trainable(), key)
     chain = Chain(base.version, base.version)
     log = structlog.stdlib.get_logger()
-    publisher = Publisher(storage, composer, published, chain, keep_fulls, (), lambda _: None, log)
+    publisher = Publisher(storage, composer, published, chain, keep_fulls, (), lambda _: None, log, track)
     return Bench(storage, publisher, learner, folder)
 
 

@@ -13,6 +13,7 @@ from services.updater.assembly import Beginning, Life, begin
 from services.updater.base import publish_base
 from services.updater.bundle import Chain, Release
 from services.updater.catalogue import build
+from services.updater.challengers import Race
 from services.updater.gate import Gate
 from services.updater.loop import learn
 from services.updater.prequential import Measured
@@ -136,7 +137,7 @@ class Line:
         self.quality, self.gate = Quality(), Gatekeeper(GateSettings(rows=2_000))
         schedule = Schedule(publish_s=0, dense_s=0, full_s=0, full_deltas=1, checkpoint_s=15.0)
         self._learner, self._window = learner, 0
-        self._releases = Releases(learner, self.readers, schedule, self.gate, self.quality, 2, Served(0, {}, ""), "base", log)
+        self._releases = Releases(Race(learner), self.readers, schedule, self.gate, self.quality, 2, Served(0, {}, ""), "base", log)
 
     def window(self) -> None:
         """One more, ten seconds later."""

@@ -1,6 +1,7 @@
 """A life that begins from a checkpoint and replays the plans has the weights of one that was never interrupted; and only so."""
 
 from services.updater.batches import Batcher
+from services.updater.challengers import Race
 from services.updater.learner import Learner
 from services.updater.loop import Student
 from services.updater.releases import Position
@@ -21,7 +22,7 @@ def no_catalogue(key: str) -> tuple[File, Catalogue]:
 def a_student(model: Learner | None = None, position: Position | None = None) -> Student:
     model = model or learning.learner()
     batcher = Batcher(learning.INPUTS, ("purchase",), model.assortment)
-    return Student(model, batcher, position or Position(0, 0, {}, Origins()), no_catalogue)
+    return Student(Race(model), batcher, position or Position(0, 0, {}, Origins()), no_catalogue)
 
 
 def examples() -> list[Example]:
@@ -46,7 +47,7 @@ def windows(size: int = LISTS, without: int = 0) -> list[Window]:
 def learned(student: Student, some: list[Window]) -> str:
     for window in some:
         _, batch = student.admit(window)
-        student.learner.learn(batch, window.plan.window)
+        student.race.learn(batch, window.plan.window)
     return student.learner.weights_sha256()
 
 
