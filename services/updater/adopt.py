@@ -6,6 +6,7 @@ goes on from there; the examples of windows that are learned again are matched b
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.updater import remembered
 from services.updater.assembly import assortment_of, race_of
 from services.updater.base import store_whole
 from services.updater.publisher import Saved
@@ -26,4 +27,4 @@ def adopted(
     race = race_of(task, inputs, assortment_of(task, storage, checkpoint), checkpoint)
     before = checkpoint.progress
     _, progress = store_whole(storage, race.champion, before, epoch, key, parent=before.version)
-    return Saved(progress, race.champion.state() | race.state())
+    return Saved(progress, race.champion.state() | race.state() | remembered.kept(checkpoint.state))
