@@ -109,7 +109,7 @@ class Parts:
     async def _connected_store(self) -> FeatureStore:
         while True:
             try:
-                return await FeatureStore.connect(self._settings, self._task.context)
+                return await FeatureStore.connect(self._settings, self._task.context, self._settings.ranking_store_seconds)
             except StoreUnavailable as error:
                 self._log.warning("store_away", detail=str(error))
                 await asyncio.sleep(RETRY_SECONDS)

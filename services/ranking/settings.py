@@ -13,7 +13,7 @@ class RankingSettings(Settings):
 
     ranking_port: int = Field(18081, ge=1, le=65535)
     verify_key: Path = Path("keys/verify.pem")
-    """The Ed25519 public key (PEM) whose bundles are served; no other's are."""
+    """File of the Ed25519 public keys (PEM) whose bundles are served, two while keys rotate; no other's are."""
     ranking_keys: SecretStr = SecretStr("")
     """Keys that open the doors, as `rank:KEY explain+rank:KEY`; without any, everybody may come."""
     ranking_rate: float = Field(0.0, ge=0)
@@ -22,6 +22,8 @@ class RankingSettings(Settings):
     """Requests in work at once; above it the answer is 503 with Retry-After."""
     ranking_body_bytes: int = Field(1 << 20, ge=1 << 10)
     """Of the largest request; a larger one is refused with 413."""
+    ranking_store_seconds: float = Field(0.02, gt=0)
+    """How long a request waits for the feature store; after it the answer is without counters, and says `degraded`."""
     ranking_poll_seconds: float = Field(2.0, gt=0)
     """How often the storage's pointers are looked at, announcements or not: a pin is obeyed within it."""
     ranking_retrieved: int = Field(200, ge=1, le=1_000)

@@ -111,6 +111,11 @@ run "the_loop" {
   }
 
   assert {
+    condition     = alltrue([for topic in ["examples.weekly", "windows.weekly"] : contains(flatten([for s in local.statements["joiner-weekly"] : s.resources if s.sid == "ReadTopics"]), "arn:aws:kafka:eu-central-1:123456789012:topic/freshet/uuid/${topic}")])
+    error_message = "The joiner sees which examples of its task nobody has learned yet."
+  }
+
+  assert {
     condition = toset([for name, statements in local.statements : name if anytrue(flatten([for s in statements : [for r in s.resources :
     s.sid == "WriteTopics" && endswith(r, "/bundles")]]))]) == toset(["updater-ranking", "updater-weekly"])
     error_message = "Only updaters announce bundles."
@@ -127,6 +132,11 @@ run "the_loop" {
   }
 
   # --- what each is told
+
+  assert {
+    condition     = output.environments["jobs"]["FRESHET_FEATURES_HISTORY"] == output.environments["features"]["FRESHET_FEATURES_HISTORY"]
+    error_message = "Feast looks for the history where it is written."
+  }
 
   assert {
     condition     = alltrue([for environment in values(output.environments) : environment["FRESHET_KAFKA"] == "kafka.example:9098" && environment["FRESHET_KAFKA_AUTH"] == "iam" && environment["FRESHET_KAFKA_TLS"] == "true" && environment["FRESHET_S3"] == "" && environment["FRESHET_HOST"] == "0.0.0.0" && environment["FRESHET_REPLICAS"] == "3"])

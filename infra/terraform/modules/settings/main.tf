@@ -73,6 +73,7 @@ locals {
       FRESHET_RANKING_CONCURRENCY         = null
       FRESHET_RANKING_BODY_BYTES          = null
       FRESHET_RANKING_POLL_SECONDS        = null
+      FRESHET_RANKING_STORE_SECONDS       = null
       FRESHET_RANKING_RETRIEVED           = null
       FRESHET_RANKING_EXPLORE             = null
       FRESHET_RANKING_EXPLORE_SHARE       = null
@@ -102,7 +103,9 @@ locals {
       FRESHET_STOP_S       = null
     }
 
-    jobs = {}
+    jobs = {
+      FRESHET_FEATURES_HISTORY = "s3://${var.bucket}/history" # where Feast is to look for it
+    }
   }
 
   known = merge(local.shared, local.own[var.kind])
