@@ -41,8 +41,13 @@ run "storage" {
   }
 
   assert {
-    condition     = alltrue([for rule in aws_s3_bucket_lifecycle_configuration.data.rule : length(rule.expiration) == 0])
+    condition     = alltrue(flatten([for rule in aws_s3_bucket_lifecycle_configuration.data.rule : [for it in rule.expiration : it.expired_object_delete_marker]]))
     error_message = "Lifecycle deletes nothing that is current: the updater alone knows what is named."
+  }
+
+  assert {
+    condition     = anytrue(flatten([for rule in aws_s3_bucket_lifecycle_configuration.data.rule : [for it in rule.expiration : it.expired_object_delete_marker]]))
+    error_message = "Of what was deleted nothing stays for ever, not even the mark that it was."
   }
 
   assert {

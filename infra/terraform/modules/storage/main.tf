@@ -110,6 +110,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
       noncurrent_days = var.noncurrent_days
     }
 
+    # of what was deleted, once its last version is gone
+    expiration {
+      expired_object_delete_marker = true
+    }
+
     abort_incomplete_multipart_upload {
       days_after_initiation = 1
     }
