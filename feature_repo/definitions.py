@@ -17,7 +17,7 @@ from feast.value_type import ValueType
 from feature_repo.counted import counts, moment, prices, table
 from feature_repo.served import input_names
 
-HISTORY = Path(os.environ.get("FRESHET_FEATURES_HISTORY") or Path(__file__).parent.parent / ".state" / "history").absolute()
+HISTORY = os.environ.get("FRESHET_FEATURES_HISTORY") or str(Path(__file__).parent.parent / ".state" / "history")
 FOREVER = timedelta(0)
 """Counters decay by themselves; no row has to go."""
 STREAM = {"owner": "stream"}
@@ -26,9 +26,10 @@ STREAM = {"owner": "stream"}
 
 def history(view: str) -> FileSource:
     """The parquet files that the features service appends for a view, by day of the key's newest event."""
+    folder = HISTORY if HISTORY.startswith("s3://") else str(Path(HISTORY).absolute())
     return FileSource(
         name=f"{view}_history",
-        path=str(HISTORY / view / "*" / "*.parquet"),
+        path=f"{folder}/{view}/*/*.parquet",
         timestamp_field="event_timestamp",
         created_timestamp_column="created",
     )

@@ -1,22 +1,26 @@
 """``python -m infra.images.jobs keys|bucket|features``: what must stand before services start, beside topics.
 
-Each does nothing where its work is done already, so that ``docker compose up`` may run it again.
+Each does nothing where its work is done already, so that ``docker compose up`` may run it again. A rotation of the keys has steps:
+``keys next``, ``keys promote``, ``keys retire``.
 """
 
 import os
 import shutil
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
-from infra.local import prepare
+from infra.local import prepare, rotation
 from infra.local.settings import StackSettings
 from shared.errors import FreshetError
 
 
-def keys() -> None:
+def keys(*steps: str) -> None:
     """The pair of keys; the one that verifies is copied to where ranking finds it, the one that signs stays where it is."""
     settings = StackSettings.read()
     prepare.keys(settings)
+    for step in steps:
+        rotation.STEPS[step](*settings.keys)
     shutil.copy(settings.keys[1], os.environ["FRESHET_VERIFY_KEY"])
 
 
@@ -27,15 +31,16 @@ def bucket() -> None:
 
 def features() -> None:
     """``feast apply``, where the declarations changed."""
-    prepare.features(StackSettings.read(), Path(os.environ["FRESHET_FEATURES_HISTORY"]).parent)
+    prepare.features(StackSettings.read(), os.environ["FRESHET_FEATURES_HISTORY"])
 
 
-JOBS = {"keys": keys, "bucket": bucket, "features": features}
+JOBS: dict[tuple[str, ...], Callable[[], None]] = {("keys",): keys, ("bucket",): bucket, ("features",): features}
+JOBS |= {("keys", step): partial(keys, step) for step in rotation.STEPS}
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in JOBS:
-        sys.exit(f"usage: python -m infra.images.jobs {'|'.join(JOBS)}")
+    if (asked := tuple(sys.argv[1:])) not in JOBS:
+        sys.exit(f"usage: python -m infra.images.jobs {' | '.join(map(' '.join, JOBS))}")
     try:
-        JOBS[sys.argv[1]]()
+        JOBS[asked]()
     except FreshetError as error:
         sys.exit(str(error))

@@ -74,19 +74,23 @@ def bucket(settings: StackSettings) -> bool:
     return False
 
 
-def features(settings: StackSettings, data: Path) -> bool:
+def features(settings: StackSettings, history: str) -> bool:
     """``feast apply``, unless the store and Feast's registry both hold these very declarations; whether it ran.
+
+    Args:
+        settings: where Valkey is.
+        history: where the features service appends its rows: a folder, or ``s3://bucket/prefix``.
 
     Raises:
         StoreUnavailable: Valkey did not answer.
         Unavailable: Feast refused; says where its words are.
     """
-    mark, wanted = f"applied:{settings.project}", f"{declarations()} {history(data)}"
+    mark, wanted = f"applied:{settings.project}", f"{declarations()} {history}"
     try:
         with valkey.connect(settings, socket_timeout=5, decode_responses=True) as store:
             if store.get(mark) == wanted and REGISTRY_MARK.exists() and REGISTRY_MARK.read_text() == wanted:
                 return False
-            _apply(settings, data)
+            _apply(settings, history)
             store.set(mark, wanted)
             REGISTRY_MARK.write_text(wanted)
     except redis.RedisError as error:
@@ -94,9 +98,9 @@ def features(settings: StackSettings, data: Path) -> bool:
     return True
 
 
-def history(data: Path) -> Path:
+def history(data: Path) -> str:
     """Where the features service appends its history, which Feast's offline store reads."""
-    return data / "history"
+    return str(data / "history")
 
 
 def declarations() -> str:
@@ -107,12 +111,12 @@ def declarations() -> str:
     return digest.hexdigest()
 
 
-def _apply(settings: StackSettings, data: Path) -> None:
+def _apply(settings: StackSettings, history: str) -> None:
     log = settings.state / "logs" / "feast.log"
-    for folder in (log.parent, REGISTRY_MARK.parent, history(data)):
+    for folder in (log.parent, REGISTRY_MARK.parent):
         folder.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).with_name("feast")), "-c", str(ROOT / "feature_repo"), "apply"]
-    environment = {**os.environ, **settings.environment(), "FRESHET_FEATURES_HISTORY": str(history(data)), "FEAST_USAGE": "False"}
+    environment = {**os.environ, **settings.environment(), "FRESHET_FEATURES_HISTORY": history, "FEAST_USAGE": "False"}
     with log.open("wb") as output:  # a process of its own: Feast takes 660 MB and 10 s to import
         if subprocess.run(command, env=environment, stdout=output, stderr=output).returncode:
             raise Unavailable(f"feast apply failed: {last_line(log)} (see {log})")

@@ -49,7 +49,9 @@ class Stack:
     @property
     def variables(self) -> dict[str, str]:
         """The environment of every process of this stack."""
-        return {**os.environ, **self.settings.environment(), "FRESHET_FEATURES_HISTORY": str(prepare.history(self.data))}
+        runs = str(self.data.parent / "runs" / self.data.name)
+        history = str(prepare.history(self.data))
+        return {"FRESHET_UPDATER_RUNS": runs, **os.environ, **self.settings.environment(), "FRESHET_FEATURES_HISTORY": history}
 
     def folder(self, name: str) -> Path:
         """The working folder of a program, where its relative paths lie."""
@@ -91,7 +93,7 @@ class Stack:
             prepare.topics(self.settings)
             prepare.bucket(self.settings)
         with self.step("declared features (feast apply, when they changed)"):
-            prepare.features(self.settings, self.data)
+            prepare.features(self.settings, prepare.history(self.data))
 
     def start_services(self, without: frozenset[str] = frozenset()) -> None:
         """Start the services, but for those in ``without``, and wait until each is ready.

@@ -1,4 +1,7 @@
-"""A process that writes history as the service does and joins it with Feast; its argument is an empty folder."""
+"""A process that writes history as the service does and joins it with Feast.
+
+Its arguments are where the history lies, an empty folder or ``s3://bucket/prefix``, and a folder for what Feast keeps of its own.
+"""
 
 import json
 import os
@@ -7,16 +10,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from services.features.history import History, in_folder
+from services.features.history import History, destination
+from services.features.settings import FeaturesSettings
 from shared.features.counters import Counters
 from shared.features.plans import Plans
 from tests.features import START, at, declared_plans, event
 
 
-def main(folder: Path) -> None:
-    os.environ["FRESHET_FEATURES_HISTORY"] = str(folder)
+def main(where: str, folder: Path) -> None:
+    os.environ["FRESHET_FEATURES_HISTORY"] = where
     plans = Plans.of(declared_plans())
-    history, counters = History(in_folder(folder)), Counters(plans)
+    put = destination(FeaturesSettings.read())
+    assert put
+    history, counters = History(put), Counters(plans)
     for n, seconds in enumerate((0.0, 0.0)):
         counters.apply(at([event(n)], [seconds + 50_000 * n]))
         part = {name: counters.items.records(counters.items.rows([name]))[0] for name in counters.items.index}
@@ -31,7 +37,7 @@ def main(folder: Path) -> None:
             project="shop",
             provider="local",
             registry=str(folder / "registry.db"),
-            offline_store={"type": "duckdb"},
+            offline_store={"type": "shared.features.offline_store.HistoryOfflineStore"},
             online_store={"type": "sqlite", "path": str(folder / "online.db")},
             entity_key_serialization_version=3,
         )
@@ -48,4 +54,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from shared.features.plans import Plans
 from shared.features.writer import RowWriter
 from shared.keys import keys
 from shared.settings import Settings
+from tests.conftest import variables
 from tests.features import START, at, declared_plans, event
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]  # Feast and its libraries warn about themselves
@@ -39,7 +41,7 @@ def store(fresh_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         provider="local",
         registry=str(tmp_path / "registry.db"),
         online_store={"type": "shared.features.online_store.PackedOnlineStore"},
-        offline_store={"type": "duckdb"},
+        offline_store={"type": "shared.features.offline_store.HistoryOfflineStore"},
         entity_key_serialization_version=3,
     )
     made = FeatureStore(config=config)
@@ -187,12 +189,31 @@ def test_a_row_of_an_older_plan_reads_on_with_the_new_field_s_default() -> None:
     assert convert(row.tobytes() + b"tail", old, more).endswith(b"tail")
 
 
-def test_history_joins_at_a_past_moment(store: object, fresh_settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+def test_history_joins_at_a_past_moment(where: str, fresh_settings: Settings, tmp_path: Path) -> None:
     """Feast's own point-in-time join over the files that the service writes."""
-    command = [sys.executable, "-m", "tests.contracts.history_join", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    history = str(tmp_path / "history") if where == "folder" else f"s3://{fresh_settings.bucket}/history"
+    command = [sys.executable, "-m", "tests.contracts.history_join", history, str(tmp_path)]
+    environment = os.environ | variables(fresh_settings)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=480, env=environment)
     assert done.returncode == 0, done.stderr[-2_000:]
     week = 604_800
     first, second = (math.exp((moment - START // week * week) / week) for moment in (START, START + 50_000))
     expected = {"early": first, "late": first + second, "before": None}
     assert json.loads(done.stdout.splitlines()[-1]) == pytest.approx(expected)
+
+
+def test_history_from_before_a_field_reads_as_null(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow.fs import LocalFileSystem
+
+    from shared.features.offline_store import history
+
+    for day, columns in (("day=2026-01-01", {"old": [1.0]}), ("day=2026-01-02", {"old": [2.0], "new": [5.0]})):
+        (tmp_path / day).mkdir()
+        pq.write_table(pa.table(columns), tmp_path / day / "1-a.parquet")
+    (tmp_path / "day=2026-01-02" / ".2-b.parquet").write_bytes(b"half written")
+    assert history(LocalFileSystem(), str(tmp_path)).to_table().to_pydict() == {"old": [1.0, 2.0], "new": [None, 5.0]}
+    with pytest.raises(BadInput, match="no history"):
+        history(LocalFileSystem(), str(tmp_path / "nowhere"))
