@@ -16,10 +16,9 @@ import pytest
 from shared.settings import Settings
 from tests.collector import Collector, Shop, collecting, read_all
 from tests.conftest import Engines
+from tests.faults import MARKS, ROUNDS
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
-
-ROUNDS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
+pytestmark = MARKS
 
 
 async def _under_load(trouble: Awaitable[None], shop: Shop) -> None:

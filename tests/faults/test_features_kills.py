@@ -1,7 +1,6 @@
 """Killed, frozen, doubled, and with a store that forgot: the features service's counters equal the log within 1e-9."""
 
 import asyncio
-import os
 import random
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -12,11 +11,11 @@ import redis
 
 from shared.settings import Settings
 from tests.conftest import Engines
+from tests.faults import MARKS, ROUNDS
 from tests.feature_service import Traffic, Worker, apply_plans, differences, read_log, settled, unflushed
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(1_800)]
+pytestmark = MARKS
 
-ROUNDS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
 PLACES = ("snapshot", "sent", "user_activity", "item_activity", "written", "marked")
 """Named points inside a flush."""
 

@@ -1,7 +1,6 @@
 """Whatever is killed or frozen, and when, the joiner says what an oracle says of the logs, and what a fresh run says."""
 
 import asyncio
-import os
 import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,11 +11,11 @@ import pytest
 
 from shared.settings import Settings
 from tests.conftest import Engines, empty_topics, variables
+from tests.faults import MARKS, ROUNDS
 from tests.joiner import EXAMPLES, TIMES, Report, Traffic, Worker, agreed, ends
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
+pytestmark = MARKS
 
-ROUNDS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
 SESSION_S = 6.0
 """Kafka's own least: after so long without a sign, a frozen worker's partitions go to the others."""
 

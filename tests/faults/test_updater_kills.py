@@ -1,7 +1,6 @@
 """Killed at any moment, the updater ends with the weights of a fresh run over the same plans; a replaced one publishes nothing."""
 
 import asyncio
-import os
 import random
 import signal
 import threading
@@ -19,12 +18,12 @@ from shared.tasks import RANKING, Task
 from tests import lineage
 from tests.conftest import Engines
 from tests.examples import send, stream
+from tests.faults import MARKS, ROUNDS
 from tests.faults.racing_updater import TASK
 from tests.updaters import Process, Updaters, prepared, until
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(1_800)]
+pytestmark = MARKS
 
-ROUNDS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
 POINTS = ("plan", "planned", "learn", "publish", "pointer", "announce", "checkpoint")
 """Named points of a window's way, in their order."""
 
