@@ -40,7 +40,7 @@ IMAGES = {
     # The encoder is its weights and our own forward pass, adapters are trained elsewhere; nothing is compiled at run time; history
     # imports the example shop.
     "updater": Image(
-        extras=("updater", "encoder", "shopper", "msk", "tracing"),
+        extras=("updater", "encoder", "mlflow", "shopper", "msk", "tracing"),
         also=("tokenizers",),
         without=("sentence-transformers", "transformers", "peft", "huggingface-hub", "triton", "setuptools"),
     ),

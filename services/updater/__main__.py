@@ -21,8 +21,10 @@ from services.updater.loop import follow, learn
 from services.updater.newcomers import Newcomers
 from services.updater.parallel import Together
 from services.updater.recovery import Checkpoint
+from services.updater.runs import runs
 from services.updater.settings import UpdaterSettings
 from services.updater.texts import TextCache
+from services.updater.tracking import Tracking
 from shared import topics, traces
 from shared.bundles.manifest import Pointer
 from shared.bundles.signing import signing_key
@@ -54,9 +56,12 @@ async def main(settings: UpdaterSettings, logger: BoundLogger, together: Togethe
         storage = Storage.connect(settings)
         pointer = await first_pointer(storage, logger)
         plans, beginning = await take_over(settings, storage, pointer, readers[0], send)
+        tracking = Tracking(runs(settings, plans.epoch), logger)
+        stack.push_async_callback(asyncio.to_thread, tracking.close, settings.stop_s)
         life = await asyncio.to_thread(
-            begin, settings, task(settings.task), storage, signing_key(settings.signing_key), beginning, Announcer(send), logger
-        )
+            begin, settings, task(settings.task), storage, signing_key(settings.signing_key), beginning, Announcer(send), logger,
+            tracking.bundle,
+        )  # fmt: skip
         progress = beginning.checkpoint.progress
         if together:
             await asyncio.to_thread(together.send, progress.version.encode())

@@ -23,7 +23,7 @@ from services.updater.learner import Learner
 from services.updater.loop import Student
 from services.updater.prequential import Prequential
 from services.updater.published import Change, Published
-from services.updater.publisher import Announce, Publisher
+from services.updater.publisher import Announce, Publisher, Track
 from services.updater.recovery import Checkpoint
 from services.updater.releases import Position, Releases
 from services.updater.schedule import Schedule
@@ -67,7 +67,7 @@ class Beginning:
 
 def begin(
     settings: UpdaterSettings, task: Task, storage: Storage, key: Ed25519PrivateKey, beginning: Beginning, announce: Announce,
-    log: BoundLogger,
+    log: BoundLogger, track: Track | None = None,
 ) -> Life:  # fmt: skip
     """Everything in the state that the checkpoint describes; the pointer now carries this life's epoch.
 
@@ -86,7 +86,9 @@ def begin(
     published = Published.empty(task.model.capacity, task.model.dim)
     published.apply(Change(learner.tables.full(), learner.dense()))
     composer = Composer(task, inputs, learner.trainable(), key)
-    publisher = Publisher(storage, composer, published, beginning.chain, settings.keep_fulls, beginning.planned, announce, log)
+    publisher = Publisher(
+        storage, composer, published, beginning.chain, settings.keep_fulls, beginning.planned, announce, log, track
+    )
     publisher.point(beginning.chain, beginning.epoch)
     prequential = Prequential(task.labels[0], settings.ripe_s, task.gate.rows, base)
     served = recovery.served(storage, beginning.chain)

@@ -24,6 +24,8 @@ publish_seconds = Histogram("updater_publish_seconds", "Time to publish a bundle
 refused = Counter("updater_bundles_refused_total", "Bundles that the gate refused", ["reason"])
 gate_open = Gauge("updater_gate_open", "1 while bundles may be published")
 fallbacks = Counter("updater_fallbacks_total", "Times that the pointer went back to a good bundle")
+untracked = Counter("updater_untracked_total", "Times that a run's figures or a bundle's were not kept", ["store"])
+"""The store that refused; ``full`` where too many bundles waited."""
 waits = Counter("updater_publish_waits_total", "Times that publishing waited for an engine")
 windows_skipped = Counter("updater_windows_skipped_total", "Windows that the breaker or an operator had skipped", ["reason"])
 learning_stopped = Gauge("updater_learning_stopped", "1 while windows are skipped because the stream is strange, or paused")

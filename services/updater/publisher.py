@@ -27,6 +27,8 @@ from shared.messages import BundleAnnouncement
 
 T = TypeVar("T")
 Announce = Callable[[BundleAnnouncement], None]
+Track = Callable[[Manifest, str, Published], None]
+"""Takes a full bundle that stands: its manifest, its card, and all that readers hold."""
 UPLOADS = 4
 """Files on their way at once."""
 AGAIN_S = (0.1, 0.5, 2.0)
@@ -46,12 +48,13 @@ class Publisher:
 
     def __init__(
         self, storage: Storage, composer: Composer, published: Published, chain: Chain, keep_fulls: int, planned: tuple[str, ...],
-        announce: Announce, log: BoundLogger,
+        announce: Announce, log: BoundLogger, track: Track | None = None,
     ) -> None:  # fmt: skip
         self.chain, self.published = chain, published
         self.saved = 0
         """The window of this life's newest checkpoint that stands."""
         self._storage, self._composer, self._announce, self._log = storage, composer, announce, log
+        self._track = track
         self._checkpoints, self._retention = Checkpoints(storage), Retention(storage, keep_fulls, planned)
         self._thread = ThreadPoolExecutor(1, "publish")
         self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
@@ -114,6 +117,8 @@ class Publisher:
         self._until_done(lambda: self._finish(release, manifest))
         exported.published(manifest, sum(map(len, files.values())), time.monotonic() - began)
         self._log.info("published", bundle=manifest.version, kind=manifest.kind, parent=parent, windows=manifest.windows)
+        if self._track and release.due.full:
+            self._track(manifest, files["card"].decode(), self.published)
         if saved is not None:
             failpoint("checkpoint")
             self._until_done(lambda: self.checkpoint(saved))

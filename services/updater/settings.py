@@ -38,6 +38,10 @@ class UpdaterSettings(Settings):
     """Folder of the text vectors that were encoded before."""
     drift: bool = False
     """Whether detectors of drift watch the loss, the scores and the features, and tell. They cost seconds of CPU at the start."""
+    updater_runs: str = ""
+    """Folder of what TensorBoard shows, a folder a task, the oldest files of which go; nothing is kept for it without one."""
+    updater_mlflow: str = ""
+    """Tracking URI of MLflow, such as `http://127.0.0.1:5000`, which gets the same figures and the cards of full bundles."""
     stop_s: float = Field(20.0, gt=0)
     """How long a stop waits for the storage before it leaves the last bundle to the next start."""
 
