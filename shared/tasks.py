@@ -42,6 +42,8 @@ class LearningSettings(msgspec.Struct, frozen=True):
     weight_decay: float = 0.01
     dropout: float = 0.1
     clip: float = 1.0
+    loss_weights: dict[str, float] = msgspec.field(default_factory=dict)
+    """What a label counts in the loss; 1 where absent."""
     correction_clip: float = 4.0
     """The most of a negative's paid loss that a correction takes back."""
     admission: dict[str, int] = msgspec.field(default_factory=dict)
@@ -116,6 +118,15 @@ class Task(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if len(self.challengers) + self.race.proposed > CHALLENGERS:
             raise BadSettings(f"task {self.name!r} has more than {CHALLENGERS} challengers, proposed ones included")
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            BadSettings: says what.
+        """
+        for name in self.learning.loss_weights.keys() - set(self.labels):
+            raise BadSettings(f"task {self.name!r} weighs the loss of {name!r}, which is no label of it")
 
 
 RANKING = Task(name="ranking", labels=("purchase",), context=("display", "mailer"))

@@ -95,7 +95,8 @@ class Learner:
         self._expire()
         rows = self.tables.admit(batch.keys, batch.time[batch.list], batch.text)
         columns = self._columns(batch, self.moments.normaliser())
-        targets = [torch.from_numpy(target).to(self.device) for target in (batch.labels, batch.late, batch.counted)]
+        weights = batch.counted * np.array([self._weight(label) for label in self.task.labels], np.float32)
+        targets = [torch.from_numpy(target).to(self.device) for target in (batch.labels, batch.late, weights)]
         self.model.train()
         for span in spans(len(batch), self.task.learning.batch):
             self._step(rows[span], [column[span] for column in columns], [target[span] for target in targets])
@@ -149,6 +150,9 @@ class Learner:
         self.now, self.swept = parts["learner"]["clock"].tolist()
         self.listed = int(parts["learner"]["listed"])
 
+    def _weight(self, label: str) -> float:
+        return self.task.learning.loss_weights.get(label, 1.0)
+
     def _measure(self, batch: Batch) -> None:
         if "normaliser" in self.frozen:
             return
@@ -193,9 +197,9 @@ class Learner:
     def _backward(self, leaf: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
         """Leave the loss' gradients in the model and in the step's distinct rows, of which ``places`` are the examples'."""
         learning = self.task.learning
-        labels, late, counted = targets
+        labels, late, weights = targets
         logits = self.model(leaf[places], *columns)
-        torch.autograd.backward(loss(logits, labels, late, counted, learning.batch, learning.correction_clip))
+        torch.autograd.backward(loss(logits, labels, late, weights, learning.batch, learning.correction_clip))
 
 
 def spans(count: int, size: int) -> list[slice]:

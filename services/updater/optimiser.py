@@ -12,7 +12,7 @@ from services.updater.tables import Tables
 from shared.tasks import LearningSettings
 
 
-def loss(logits: Tensor, labels: Tensor, late: Tensor, counted: Tensor, reference: int, clip: float) -> Tensor:
+def loss(logits: Tensor, labels: Tensor, late: Tensor, weights: Tensor, reference: int, clip: float) -> Tensor:
     """Binary cross-entropy summed and divided by a fixed batch size, so that a short batch makes a small step.
 
     A late positive pays its own loss less the negative's that was paid when it was learned as one, at most ``clip`` of it.
@@ -20,12 +20,12 @@ def loss(logits: Tensor, labels: Tensor, late: Tensor, counted: Tensor, referenc
     Args:
         logits, labels: (n, L).
         late: (n, L) 1 where the label is positive and was learned as negative.
-        counted: (n, L) 0 for what is not known.
+        weights: (n, L) what each label counts; 0 for what is not known.
         reference: the fixed batch size.
     """
     own = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     paid = functional.softplus(logits).clamp(max=clip)
-    return ((own - late * paid) * counted).sum() / reference
+    return ((own - late * paid) * weights).sum() / reference
 
 
 class Optimiser:
