@@ -116,10 +116,6 @@ class Task(msgspec.Struct, frozen=True):
     race: RaceSettings = RaceSettings()
 
     def __post_init__(self) -> None:
-        if len(self.challengers) + self.race.proposed > CHALLENGERS:
-            raise BadSettings(f"task {self.name!r} has more than {CHALLENGERS} challengers, proposed ones included")
-
-    def __post_init__(self) -> None:
         """Refuse what cannot be meant.
 
         Raises:
@@ -127,6 +123,8 @@ class Task(msgspec.Struct, frozen=True):
         """
         for name in self.learning.loss_weights.keys() - set(self.labels):
             raise BadSettings(f"task {self.name!r} weighs the loss of {name!r}, which is no label of it")
+        if len(self.challengers) + self.race.proposed > CHALLENGERS:
+            raise BadSettings(f"task {self.name!r} has more than {CHALLENGERS} challengers, proposed ones included")
 
 
 RANKING = Task(name="ranking", labels=("purchase",), context=("display", "mailer"))
