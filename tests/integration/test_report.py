@@ -82,6 +82,21 @@ async def send(settings: Settings, records: list[tuple[str, int, Message]]) -> l
     return [(one.partition, one.offset) for one in placed]
 
 
+NO_MESSAGES = (b"\xc1", b'{"event_id": "\xff"}', b"[" * 100_000, None)
+"""What no decoder takes: of msgpack, of UTF-8, of any depth, and nothing at all."""
+
+
+async def garble(settings: Settings) -> None:
+    """Put records that are no message on every topic that the report reads."""
+    client = await started(producer(settings))
+    try:
+        for topic in ("behaviour", "impressions", examples("ranking"), "dead-letters", "bundles"):
+            for value in NO_MESSAGES:
+                await client.send_and_wait(topic, value, key=b"any", partition=0)
+    finally:
+        await client.stop()
+
+
 def write_log(folder: Path, impressions: list[Impression], places: list[tuple[int, int]], now: float) -> None:
     """As if each list had been asked, its second item bought, and a bundle that learned answered two seconds later."""
     with Log(folder) as log:
@@ -115,6 +130,7 @@ def figures(fresh_settings: Settings, tmp_path: Path) -> dict[str, object]:
     records.append((name, 1, Example(kind="correction", origin=origin, impression=impressions[0], outcomes=(outcome,))))
     records += [("dead-letters", 0, letter), ("dead-letters", 1, letter), ("behaviour", 2, purchases[9])]
     asyncio.run(send(fresh_settings, records))
+    asyncio.run(garble(fresh_settings))
     write_log(tmp_path / "log", impressions, places, now)
     return run_report(fresh_settings, tmp_path / "log", tmp_path / "out", verify_key=tmp_path / "verify.pem")
 
@@ -124,6 +140,7 @@ def test_the_report_counts_what_the_topics_hold(figures: dict[str, dict[str, obj
     assert (figures["events"]["lost"], figures["events"]["duplicated"]) == (1, 1)
     assert (figures["examples"], figures["corrections"]) == (LISTS, 1)
     assert figures["unmatched_by_reason"] == {"unknown": 1}, "two letters of one origin are one"
+    assert figures["undecodable"] == 5 * len(NO_MESSAGES)
     assert figures["freshness_s"] == {
         "p50": 2.0, "p99": None, "n": LISTS, "never": 20,
         "in_example": {"p50": 2.0, "p99": 2.0, "n": 20, "never": 0},

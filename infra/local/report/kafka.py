@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from shared.decoding import decoded
+from shared.errors import BadRecord
 from shared.kafka import consumer, started
 from shared.messages import Behaviour, BundleAnnouncement, DeadLetter, Example, Impression
 from shared.settings import Settings
@@ -34,6 +36,8 @@ class Topics:
     dead: dict[str, int] = field(default_factory=dict)
     """``service: reason`` → distinct origins, of anybody's records since the play began."""
     announced: int = 0
+    undecodable: int = 0
+    """Records, of anybody's, that are no message of their topic."""
 
 
 async def read(settings: Settings, since: float, requests: Iterable[str], play_events: Iterable[str]) -> Topics:
@@ -57,7 +61,10 @@ async def read(settings: Settings, since: float, requests: Iterable[str], play_e
     try:
         for name, take in takers.items():
             async for record in _records(client, settings, name, since - BEFORE):
-                take(record)
+                try:
+                    take(record)
+                except BadRecord:
+                    topics.undecodable += 1
     finally:
         await client.stop()
     return topics
@@ -94,19 +101,19 @@ _announcements = msgspec.json.Decoder(BundleAnnouncement).decode
 
 
 def _event(topics: Topics, record: ConsumerRecord, told: set[str]) -> None:
-    event = _event_id(record.value).event_id
+    event = decoded(_event_id, record.value).event_id
     if event in told:
         topics.events[record.partition, record.offset] = event
 
 
 def _impression(topics: Topics, record: ConsumerRecord, asked: set[str]) -> None:
-    impression = _impressions(record.value)
+    impression = decoded(_impressions, record.value)
     if impression.request_id in asked:
         topics.impressions[impression.request_id] = impression
 
 
 def _example(topics: Topics, record: ConsumerRecord, asked: set[str]) -> None:
-    example = _examples(record.value)
+    example = decoded(_examples, record.value)
     if example.impression.request_id not in asked:
         return
     if example.kind == "list":
@@ -122,7 +129,7 @@ class _DeadLetters:
         self._topics, self._seen = topics, set[tuple[str, str, int, int]]()
 
     def __call__(self, record: ConsumerRecord) -> None:
-        letter = _dead_letters(record.value)
+        letter = decoded(_dead_letters, record.value)
         origin = (letter.origin.topic, letter.origin.partition, letter.origin.offset)
         if (letter.service, *origin) in self._seen:
             return
@@ -134,4 +141,4 @@ class _DeadLetters:
 
 
 def _announcement(topics: Topics, record: ConsumerRecord, task: str) -> None:
-    topics.announced += _announcements(record.value).task == task
+    topics.announced += decoded(_announcements, record.value).task == task

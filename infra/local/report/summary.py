@@ -66,6 +66,7 @@ def report(gathered: Gathered) -> dict[str, Any]:
         "unmatched": sum(map(len, gathered.topics.unmatched.values())),
         "unmatched_by_reason": {reason: len(origins) for reason, origins in gathered.topics.unmatched.items()},
         "dead_letters": gathered.topics.dead,
+        "undecodable": gathered.topics.undecodable,
         "bundles": _bundles(gathered),
         "freshness_s": _freshness(gathered.freshness()),
         "prequential": _quality(rows),
