@@ -1,13 +1,30 @@
-"""Where the model lives, chosen in one place, and what makes its arithmetic repeat bit for bit."""
+"""Where the model lives, chosen in one place, and what makes its arithmetic repeat bit for bit.
+
+CUDA works beside the process: steps are queued, and nothing in them waits for the GPU. So the next batch is made while the last one
+is learned; a prediction, a bundle and a checkpoint read back.
+"""
 
 import os
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 
-def choose() -> torch.device:
-    """CUDA where there is one, else one thread of the CPU; deterministic algorithms on either."""
+def choose(kind: str | None = None) -> torch.device:
+    """CUDA where there is one, a GPU for each process of torchrun, else one thread of the CPU; deterministic on either."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only with a fixed workspace
     torch.set_num_threads(1)  # another number of threads sums in another order
     torch.use_deterministic_algorithms(True)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if (kind or ("cuda" if torch.cuda.is_available() else "cpu")) == "cpu":
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
+
+
+def moved(array: NDArray[Any], device: torch.device) -> Tensor:
+    """A copy of the array on the device; to CUDA it goes through pinned memory, and the caller goes on."""
+    copy = torch.tensor(array)
+    return copy if device.type == "cpu" else copy.pin_memory().to(device, non_blocking=True)

@@ -1,5 +1,6 @@
 """The model with all that it needs to go on learning: predict, learn, and everything a checkpoint must hold."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from torch import Tensor
 from services.updater.adoption import Adoption
 from services.updater.batches import Batch
 from services.updater.catalogue import Assortment
+from services.updater.device import moved
 from services.updater.model import Ranker
 from services.updater.normaliser import Moments
 from services.updater.optimiser import Optimiser, loss
@@ -18,7 +20,7 @@ from services.updater.parallel import Together
 from services.updater.row_optimisers import row_optimiser
 from services.updater.rows import Arrays
 from services.updater.tables import Tables
-from shared.bundles.files import weights_sha256
+from shared.bundles.files import TABLES, weights_sha256
 from shared.messages import Inputs
 from shared.model.dense import Normaliser
 from shared.tasks import Task
@@ -96,10 +98,11 @@ class Learner:
         rows = self.tables.admit(batch.keys, batch.time[batch.list], batch.text)
         columns = self._columns(batch, self.moments.normaliser())
         weights = batch.counted * np.array([self._weight(label) for label in self.task.labels], np.float32)
-        targets = [torch.from_numpy(target).to(self.device) for target in (batch.labels, batch.late, weights)]
+        targets = [moved(target, self.device) for target in (batch.labels, batch.late, weights)]
         self.model.train()
-        for span in spans(len(batch), self.task.learning.batch):
-            self._step(rows[span], [column[span] for column in columns], [target[span] for target in targets])
+        steps = spans(len(batch), self.task.learning.batch)
+        for span, distinct in zip(steps, self._distinct([rows[span] for span in steps]), strict=True):
+            self._step(*distinct, [column[span] for column in columns], [target[span] for target in targets])
 
     def dense(self) -> dict[str, F4]:
         """The dense weights by name, the normaliser's included. Views: copy what must not move."""
@@ -178,21 +181,29 @@ class Learner:
         features = np.concatenate([batch.user_features[batch.list], batch.candidate_features], axis=1)
         text = self.assortment.vectors(batch.text)
         arrays = (text, batch.profiles[batch.profile[batch.list]], normaliser(features), batch.log_odds)
-        return tuple(torch.tensor(array, device=self.device) for array in arrays)
+        return tuple(moved(array, self.device) for array in arrays)
 
-    def _step(self, rows: NDArray[np.int64], columns: list[Tensor], targets: list[Tensor]) -> None:
-        unique, inverse = np.unique(rows, return_inverse=True)
-        where = torch.from_numpy(unique).to(self.device)
+    def _distinct(self, steps: list[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
+        """Of each step's table rows (n, 6): the distinct ones (k,), the same on the device, and where in them each row is (n, 6).
+
+        All steps' go to the device at once, so that none waits for a copy.
+        """
+        found = [np.unique(rows, return_inverse=True) for rows in steps]
+        where = moved(np.concatenate([unique for unique, _ in found]), self.device)
+        places = moved(np.concatenate([inverse.reshape(-1, len(TABLES)) for _, inverse in found]), self.device)
+        sizes = [len(unique) for unique, _ in found], [len(rows) for rows in steps]
+        yield from zip((unique for unique, _ in found), torch.split(where, sizes[0]), torch.split(places, sizes[1]), strict=True)
+
+    def _step(self, unique: NDArray[np.int64], where: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
         leaf = self.tables.values[where].requires_grad_()
-        places = torch.from_numpy(inverse.reshape(rows.shape)).to(self.device)
         if self.together is None:
             self._backward(leaf, places, columns, targets)
         else:
-            mine = self.together.share(len(rows))
+            mine = self.together.share(len(places))
             self._backward(leaf, places[mine], [column[mine] for column in columns], [target[mine] for target in targets])
             self.together.add([leaf, *self.model.parameters()])
-        self.optimiser.step(leaf, where, len(rows))
-        self.tables.touched[unique[~self.optimiser.fixed[where, 0].cpu().numpy()]] = True
+        self.optimiser.step(leaf, where, len(places))
+        self.tables.touched[unique[~self.optimiser.still[unique]]] = True
 
     def _backward(self, leaf: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
         """Leave the loss' gradients in the model and in the step's distinct rows, of which ``places`` are the examples'."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from services.updater.device import moved
 from services.updater.rows import Arrays
 from services.updater.tables import Tables
 from shared.tasks import LearningSettings
@@ -35,7 +36,8 @@ class Optimiser:
         self.model, self.tables, self.settings = model, tables, settings
         self.learned = 0
         """Rows learned so far; they are the clock of the accumulators' decay."""
-        self.fixed = torch.zeros(len(tables.values), 1, dtype=torch.bool, device=tables.values.device)
+        self.still = np.zeros(len(tables.values), np.bool_)
+        """Rows that do not move."""
         self.freeze(())
         self.dense = torch.optim.AdamW(model.parameters(), lr=settings.dense_rate, weight_decay=settings.weight_decay, fused=True)
 
@@ -43,12 +45,13 @@ class Optimiser:
         """From now on these do not move: tables, dense weights, or groups of them by the name's start (``layers``)."""
         for name, weight in self.model.named_parameters():
             weight.requires_grad_(not any(name == part or name.startswith((f"{part}.", f"{part}_bias")) for part in parts))
-        self.fixed[:] = False
-        self.fixed[torch.from_numpy(self.tables.unknown())] = True
+        self.still[:] = False
+        self.still[self.tables.unknown()] = True
         for name in self.tables.maps:
             if name in parts:
                 first = self.tables.offset[name]
-                self.fixed[first : first + self.tables.maps[name].capacity] = True
+                self.still[first : first + self.tables.maps[name].capacity] = True
+        self.fixed = moved(self.still[:, None], self.tables.values.device)  # (rows, 1)
 
     def step(self, leaf: Tensor, rows: Tensor, count: int) -> None:
         """Move the weights by the gradients that stand in the model and in ``leaf``, then forget these.

@@ -1,17 +1,28 @@
-"""``python -m tests.bench.learner``: rows a second that the learner tests and learns, on one thread, at the demo's shape."""
+"""``python -m tests.bench.learner``: rows a second that the learner tests and learns at the demo shape, beside torch's SparseAdam.
+
+On the CPU it is one thread, and seconds are the process' own; with ``--device cuda`` they are the wall's, and the GPU's work is
+waited for at either end of each step.
+"""
 
 import argparse
 import resource
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from services.updater.batches import Batch, Batcher
+from services.updater.batches import Batcher
 from services.updater.catalogue import Assortment, build
 from services.updater.device import choose
 from services.updater.learner import Learner
+from services.updater.optimiser import loss
 from shared.features.assemble import Assembler
 from shared.keys import keys
 from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome
@@ -21,36 +32,84 @@ from tests.features import plans
 
 TO_REACH = 40_000
 ITEMS, USERS, LIST = 20_000, 5_000, 10
+T = TypeVar("T")
 
 
-def main() -> int:
-    """Measure each step of a window by itself, and all together; 0 when the goal is reached."""
+@dataclass
+class Clock:
+    """Seconds spent in each step."""
+
+    device: torch.device
+    spent: dict[str, float] = field(default_factory=dict)
+
+    def timed(self, step: str, do: Callable[[], T]) -> T:
+        """Do it, and count its seconds."""
+        began = self._now()
+        done = do()
+        self.spent[step] = self.spent.get(step, 0.0) + self._now() - began
+        return done
+
+    def _now(self) -> float:
+        if self.device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+
+class Sparse(Learner):
+    """The same learner on torch's own parts: one sparse embedding under SparseAdam, the dense weights under AdamW as ever."""
+
+    def __init__(self, inputs: Inputs, assortment: Assortment, device: torch.device) -> None:
+        super().__init__(RANKING, inputs, assortment, device)
+        self.rows = nn.Embedding.from_pretrained(self.tables.values, freeze=False, sparse=True)
+        self.sparse = torch.optim.SparseAdam(self.rows.parameters(), lr=1e-3)
+
+    def _step(self, unique: NDArray[np.int64], where: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
+        learning, dense = self.task.learning, self.optimiser.dense
+        logits = self.model(self.rows(where[places]), *columns)
+        torch.autograd.backward(loss(logits, *targets, learning.batch, learning.correction_clip))
+        for optimiser in (self.sparse, dense):
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+
+
+def main(given: list[str] | None = None) -> int:
+    """Measure each step of a window by itself, and all together; 0 when the goal is reached, which is the CPU's."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=2_000, help="rows in a window")
     parser.add_argument("--windows", type=int, default=20)
-    arguments = parser.parse_args()
-    inputs, assortment = Assembler(plans(), RANKING.context).inputs, _assortment()
-    learner, batcher = Learner(RANKING, inputs, assortment, choose()), Batcher(inputs, RANKING.labels, assortment)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    arguments = parser.parse_args(given)
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        print("skipped: torch finds no CUDA device here, so that nothing was measured")
+        return 0
+    device = choose(arguments.device)
+    clock, inputs = Clock(device), Assembler(plans(), RANKING.context).inputs
     windows = [_examples(inputs, arguments.rows // LIST, number) for number in range(arguments.windows)]
-    seconds = {"make the batch": 0.0, "predict": 0.0, "learn": 0.0}
-    learner.learn(batcher.batch(windows[0], lambda _: True)[0], 1)  # the first one allocates
-    for number, examples in enumerate(windows, 2):
-        batch = _timed(seconds, "make the batch", lambda examples=examples: batcher.batch(examples, lambda _: True)[0])
-        _timed(seconds, "predict", lambda batch=batch: learner.predict(batch))
-        _timed(seconds, "learn", lambda batch=batch, number=number: learner.learn(batch, number))
+    _measure(clock, inputs, windows)
     rows = sum(len(one.impression.items) for examples in windows for one in examples)
-    for step, spent in seconds.items():
-        print(f"{step:16} {rows / spent:10,.0f} rows/s")
-    print(f"{'resident':16} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
-    width = len(inputs.user) + len(inputs.candidate)
-    return judged(Goal(f"rows learned a second, at {width} dense inputs", rows / seconds["learn"], TO_REACH, at_least=True))
+    print(f"{torch.cuda.get_device_name() if device.type == 'cuda' else 'one thread of the CPU'}, torch {torch.__version__}")
+    for step, spent in clock.spent.items():
+        print(f"{step:24} {rows / spent:10,.0f} rows/s")
+    print(f"{'resident':24} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
+    width, learned = len(inputs.user) + len(inputs.candidate), rows / clock.spent["learn"]
+    if device.type == "cuda":
+        return 0
+    return judged(Goal(f"rows learned a second, at {width} dense inputs", learned, TO_REACH, at_least=True))
 
 
-def _timed(seconds: dict[str, float], step: str, do: object) -> Batch:
-    began = time.process_time()
-    done: Batch = do()  # type: ignore[operator]
-    seconds[step] += time.process_time() - began
-    return done
+def _measure(clock: Clock, inputs: Inputs, windows: list[list[Example]]) -> None:
+    """Both learners on the same batches, window by window in turn; the first window, which allocates, is learned before."""
+    assortment = _assortment()
+    learner, batcher = Learner(RANKING, inputs, assortment, clock.device), Batcher(inputs, RANKING.labels, assortment)
+    sparse = Sparse(inputs, assortment, clock.device)
+    for one in (learner, sparse):
+        one.learn(batcher.batch(windows[0], lambda _: True)[0], 1)
+    for number, examples in enumerate(windows, 2):
+        batch, _ = clock.timed("make the batch", lambda examples=examples: batcher.batch(examples, lambda _: True))
+        clock.timed("predict", lambda batch=batch: learner.predict(batch))
+        clock.timed("learn", lambda batch=batch, number=number: learner.learn(batch, number))
+        clock.timed("learn with SparseAdam", lambda batch=batch, number=number: sparse.learn(batch, number))
 
 
 def _assortment() -> Assortment:
