@@ -7,6 +7,7 @@ from services.ranking import metrics
 from services.ranking.live import LiveModel
 from shared.bundles.objects import MemoryObjects, Object
 from shared.bundles.reader import BundleReader
+from shared.bundles.signing import AnyOf
 from shared.bundles.storage import Storage
 from shared.errors import StorageUnavailable
 from shared.messages import Inputs
@@ -65,6 +66,21 @@ async def test_it_follows_deltas_fulls_pins_and_rollbacks(publisher: Publisher) 
     publisher.storage.unpin()
     await live.advance()
     assert live.current.sha256() == publisher.model.sha256()
+
+
+async def test_it_follows_across_a_rotation_of_the_key(publisher: Publisher) -> None:
+    both = AnyOf(a_key().public_key(), a_key(2).public_key())
+    live, before = LiveModel(BundleReader(publisher.storage, both), Plans().reload, 1.0), refusals("forged")
+    await live.advance()
+    for signer, step in ((a_key(), publisher.delta), (a_key(2), publisher.delta), (a_key(2), publisher.full)):
+        publisher.signer = signer
+        manifest = step()
+        await live.advance()
+        assert live.current.manifest.version == manifest.version
+    publisher.signer = a_key(3)
+    publisher.delta()
+    await live.advance()
+    assert (live.current.manifest.version, refusals("forged")) == (manifest.version, before + 1)
 
 
 async def test_without_a_pointer_there_is_nothing_to_serve() -> None:
