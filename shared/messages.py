@@ -168,8 +168,8 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
     """Challengers that learn no more."""
     promotes: str = ""
     """The challenger that is champion from this window on."""
-    enters: tuple[str, ...] = ()
-    """Settings of new challengers, as the JSON of ``LearningSettings``; each begins as the champion's copy."""
+    enters: dict[str, str] = {}
+    """New challengers' names → their settings, as the JSON of ``LearningSettings``; each begins as the champion's copy."""
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):

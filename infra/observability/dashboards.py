@@ -99,6 +99,17 @@ DASHBOARDS: dict[str, tuple[tuple[Panel, ...], ...]] = {
             ),
             Panel("new items encoded", {"rate(updater_items_encoded_total[1m])": "a second"}, "reqps"),
         ),
+        (
+            Panel("challengers: log loss gained over the champion", {"updater_challenger_gain": "{{challenger}}, {{bound}}"}),
+            Panel("challengers: lists compared", {"updater_challenger_lists": "{{challenger}}"}),
+            Panel(
+                "challengers: promoted, held back",
+                {
+                    "updater_challenger_promotions_total": "promoted",
+                    "updater_challenger_held > 0": "{{challenger}}: {{guard}}",
+                },
+            ),
+        ),
     ),
     "serving": (
         (ANSWERS, LATENCY, Panel("requests in work", {"ranking_in_work": "{{instance}}"})),

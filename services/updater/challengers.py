@@ -60,8 +60,8 @@ class Race:
             self.standing = self.standing.promote(turn.promotes)
             self.champion = self.challengers.pop(turn.promotes)
             exported.promotions.inc()
-        for settings in turn.enters:
-            self._enter(msgspec.json.decode(settings, type=LearningSettings), window)
+        for name, settings in turn.enters.items():
+            self._enter(name, msgspec.json.decode(settings, type=LearningSettings), window)
         return turn.promotes
 
     def join(self, together: Together) -> None:
@@ -113,26 +113,26 @@ class Race:
         """Whether the task declares it no more, and nobody proposed it."""
         return one.settings not in self._declared and not self._rules.proposed
 
-    def _entering(self, staying: list[Entrant]) -> tuple[str, ...]:
-        """Settings of those who enter next: the declared ones that never did, then what is proposed."""
+    def _entering(self, staying: list[Entrant]) -> dict[str, str]:
+        """Those who enter next: the declared ones that never did, then what is proposed."""
         room, known = CHALLENGERS - len(staying), self.standing.known()
         entering = [one for one in self._declared if one not in known][:room]
         proposed = sum(one.settings not in self._declared for one in staying)
         if proposed < self._rules.proposed and len(entering) < room:
             self._proposal = self._proposal or self._propose(self.standing)
             entering.append(self._proposal)
-        return tuple(msgspec.json.encode(one).decode() for one in entering)
+        return {name: msgspec.json.encode(one).decode() for name, one in self.standing.named(entering).items()}
 
-    def _enter(self, settings: LearningSettings, window: int) -> None:
+    def _enter(self, name: str, settings: LearningSettings, window: int) -> None:
         self._proposal = None
-        self.standing = self.standing.enter(settings, window)
+        self.standing = self.standing.enter(name, settings, window)
         task = msgspec.structs.replace(self.champion.task, learning=settings)
         challenger = Learner(task, self.champion.inputs, self.champion.assortment, self.champion.device)
         challenger.freeze(self.champion.frozen)
         challenger.load(self.champion.state())
         if self.champion.together:
             challenger.join(self.champion.together)
-        self.challengers[self.standing.challengers[-1].name] = challenger
+        self.challengers[name] = challenger
 
 
 def state_of(name: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -39,6 +39,7 @@ challenger_lists = Gauge("updater_challenger_lists", "Lists compared with the ch
 challenger_held = Gauge("updater_challenger_held", "1 while a guard holds back what has earned promotion", ["challenger", "guard"])
 promotions = Counter("updater_challenger_promotions_total", "Challengers that took the champion's place")
 
+
 def published(manifest: Manifest, size: int, seconds: float) -> None:
     """A bundle stands."""
     bundles.labels(manifest.kind).inc()

@@ -16,7 +16,7 @@ off at −c: a list in which the challenger loses more counts as c in V and in t
 still. The upper bound is the same for the negated gains. Large gains are not cut: a broken champion is seen within a few lists.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -126,10 +126,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         champion = msgspec.structs.replace(self.champion, settings=settings)
         return msgspec.structs.replace(self, declared=settings)._against(champion, self.challengers)
 
-    def enter(self, settings: LearningSettings, window: int) -> "Standing":
-        """One challenger more, named by its comparison."""
+    def named(self, settings: Sequence[LearningSettings]) -> dict[str, LearningSettings]:
+        """Who enters next, by names that nobody had."""
+        return {f"c{number}": one for number, one in enumerate(settings, self.tests + 1)}
+
+    def enter(self, name: str, settings: LearningSettings, window: int) -> "Standing":
+        """One challenger more."""
         test = self.tests + 1
-        entrant = Entrant(name=f"c{test}", settings=settings, window=window, test=test, level=self.champion.value)
+        entrant = Entrant(name=name, settings=settings, window=window, test=test, level=self.champion.value)
         return msgspec.structs.replace(self, challengers=(*self.challengers, entrant), tests=test)
 
     def promote(self, name: str) -> "Standing":
@@ -157,8 +161,15 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, challengers=marked)
 
     def find(self, name: str) -> Entrant:
-        """The challenger of this name."""
-        return next(one for one in self.challengers if one.name == name)
+        """The challenger of this name.
+
+        Raises:
+            ValueError: there is none: the plans are of another race.
+        """
+        for one in self.challengers:
+            if one.name == name:
+                return one
+        raise ValueError(f"the plans name the challenger {name}, and the race has {[one.name for one in self.challengers]}")
 
     def known(self) -> tuple[LearningSettings, ...]:
         """Every configuration that is or was in the race."""

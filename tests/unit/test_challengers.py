@@ -52,7 +52,7 @@ def test_a_challenger_begins_as_the_champions_copy_and_learns_its_own_way() -> N
 def test_a_challenger_with_the_champions_settings_stays_its_copy_bit_for_bit_and_leaves_as_one_that_gains_nothing() -> None:
     one = student(task(GOOD, BAD, margin=0.05))
     one.race._declared = (GOOD,)
-    one.race.follow(Turn(enters=(msgspec.json.encode(GOOD).decode(),)), 0)
+    one.race.follow(Turn(enters={"twin": msgspec.json.encode(GOOD).decode()}), 0)
     (twin,) = one.race.challengers.values()
     learned(one, planned(one, 1, 3))
     assert twin.weights_sha256() == one.learner.weights_sha256()
@@ -115,7 +115,7 @@ def test_without_the_race_in_the_checkpoint_the_weights_would_be_others(raced: t
     windows, weights = raced
     at = promotion(windows)
     assert interrupted(at, windows, forget=True) != weights
-    with pytest.raises(StopIteration):
+    with pytest.raises(ValueError, match="the plans name the challenger"):
         interrupted(at - 1, windows, forget=True)
 
 
@@ -207,7 +207,7 @@ def test_what_is_proposed_fills_the_place_of_who_left() -> None:
     assert [entrant.settings.row_rate for entrant in race.standing.challengers] == [0.02]
     race.follow(Turn(leaves=("c1",)), 3)
     race.judge(())
-    assert race.turn() == Turn(enters=(msgspec.json.encode(msgspec.structs.replace(GOOD, row_rate=0.04)).decode(),))
+    assert race.turn() == Turn(enters={"c2": msgspec.json.encode(msgspec.structs.replace(GOOD, row_rate=0.04)).decode()})
     learned(one, planned(one, 4, 5))
     assert [entrant.settings.row_rate for entrant in race.standing.challengers] == [0.04]
 

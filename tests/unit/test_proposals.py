@@ -18,8 +18,8 @@ def after(*results: tuple[float, float]) -> Standing:
     """A race in which challengers of these row rates gained so much and left."""
     standing = Standing.of(LearningSettings(admission={"user": 2}))
     for rate, gain in results:
-        standing = standing.enter(LearningSettings(row_rate=rate), 1)
-        name = standing.challengers[-1].name
+        ((name, settings),) = standing.named([LearningSettings(row_rate=rate)]).items()
+        standing = standing.enter(name, settings, 1)
         standing = standing.count({name: np.full(100, gain)}).leave(name)
     return standing
 
@@ -40,7 +40,7 @@ def test_the_same_results_propose_the_same_and_other_results_another() -> None:
 
 def test_what_runs_is_not_proposed_again() -> None:
     standing = after((0.01, 0.1))
-    running = standing.enter(propose(standing), 2)
+    running = standing.enter("next", propose(standing), 2)
     assert propose(running) not in running.known()
 
 

@@ -1,4 +1,4 @@
-"""The operators' commands: ``freshet bundles``, ``windows``, ``dead-letters``, ``lag``."""
+"""The operators' commands: ``freshet bundles``, ``windows``, ``challengers``, ``dead-letters``, ``lag``."""
 
 import asyncio
 import time
@@ -13,13 +13,15 @@ from rich.table import Table
 from infra.local.console import local_stack, plainly, read_settings
 from infra.local.operate import adopt as adopting
 from infra.local.operate import bundles as serving
+from infra.local.operate import challengers as racing
 from infra.local.operate import dead_letters as letters
 from infra.local.operate import lag as lagging
 from infra.local.operate import learning
 from infra.local.progress import console
 from shared.bundles.storage import Storage
 from shared.errors import BadInput
-from shared.messages import WindowPlan
+from shared.messages import Turn, WindowPlan
+from shared.tasks import task
 
 Version = Annotated[str, typer.Argument(help="as `freshet bundles list` shows it")]
 Newest = Annotated[int, typer.Option("--newest", min=1, help="how many")]
@@ -34,6 +36,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(bundles, name="bundles")
     app.add_typer(windows, name="windows")
     app.add_typer(dead_letters, name="dead-letters")
+    app.command("challengers")(show_challengers)
     app.command("lag")(show_lag)
 
 
@@ -216,6 +219,20 @@ def replay_letters(
         console.print(f"{asyncio.run(letters.send_again(read, found))} records were sent again")
 
 
+def show_challengers() -> None:
+    """Who learns beside the champion, and what it gained, as the newest checkpoint tells it."""
+    with plainly():
+        read = read_settings()
+        progress = racing.newest(Storage.connect(read))
+        table = _table("name", "role", "since window", "lists", "gain", "interval", "settings")
+        for row in racing.rows(task(read.task), progress.race):
+            gain = "" if row.gain is None else f"{row.gain:+.5f}"
+            interval = "{:+.5f} to {:+.5f}".format(*row.interval) if row.interval else ""
+            table.add_row(row.name, row.role, str(row.window), f"{row.lists:,}", gain, interval, row.settings)
+        console.print(table)
+        console.print(f"as of window {progress.window}; gains are log loss, nats a row, over the champion of that time")
+
+
 def show_lag() -> None:
     """How old the last record is that each service read, by topic."""
     with plainly():
@@ -240,4 +257,9 @@ def _at(seconds: float) -> str:
 def _remark(plan: WindowPlan) -> str:
     if plan.restarts:
         return f"back to {plan.restarts}"
-    return f"skipped: {plan.verdict.skips}" if plan.without and plan.verdict.skips else "left out" if plan.without else ""
+    turn = plan.race or Turn()
+    said = [*(f"{name} leaves" for name in turn.leaves), *[f"{turn.promotes} is champion"] * bool(turn.promotes)]
+    said += [f"{name} enters" for name in turn.enters]
+    if plan.without:
+        said.append(f"skipped: {plan.verdict.skips}" if plan.verdict.skips else "left out")
+    return ", ".join(said)
