@@ -23,6 +23,7 @@ bundle_bytes = Gauge("updater_bundle_bytes", "Size of the last bundle's own file
 publish_seconds = Histogram("updater_publish_seconds", "Time to publish a bundle", buckets=SECONDS)
 refused = Counter("updater_bundles_refused_total", "Bundles that the gate refused", ["reason"])
 gate_open = Gauge("updater_gate_open", "1 while bundles may be published")
+canary_shift = Gauge("updater_canary_shift", "Mean change of the canaries' probability from the last full bundle to the candidate")
 fallbacks = Counter("updater_fallbacks_total", "Times that the pointer went back to a good bundle")
 untracked = Counter("updater_untracked_total", "Times that a run's figures or a bundle's were not kept", ["store"])
 """The store that refused; ``full`` where too many bundles waited."""

@@ -188,7 +188,9 @@ class Releases:
     def _canary(self) -> str:
         if self._canaries is None:
             return ""
-        return self._gate.canaries(self._canary_scores, self._learner.predict(self._canaries)[:, 0])
+        now = self._learner.predict(self._canaries)[:, 0]
+        exported.canary_shift.set(float(np.abs(now - self._canary_scores).mean()))
+        return self._gate.canaries(self._canary_scores, now)
 
     def _choose_canaries(self) -> None:
         """From the last window learned, with the scores that the bundle just released gives them."""

@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from infra.local.operate import bundles
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.storage import Storage
-from shared.errors import BundleRefused
+from shared.errors import BadInput, BundleRefused
 from tests.bundles import Publisher, a_key, a_model
+from tests.unit.test_live_model import live_model
 
 
 @pytest.fixture
@@ -34,6 +35,43 @@ def test_a_pin_names_the_full_bundle_and_the_deltas_up_to_the_version(publisher:
     assert (pointer.version, pointer.full, pointer.deltas) == (first, full, (first,))
     assert publisher.storage.pointer("pin") == pointer
     assert bundles.pointer_to(publisher.storage, second, 1.0) == publisher.pointer()
+
+
+async def test_readers_that_are_held_stay_until_a_person_approves(publisher: Publisher, key: Path) -> None:
+    storage, live = publisher.storage, live_model(publisher)
+
+    async def serves() -> str:
+        await live.advance()
+        return live.current.manifest.version
+
+    held = bundles.hold(storage, key, now=5.0)
+    assert held.version == publisher.pointer().version
+    second, third = publisher.delta(), publisher.full()
+    assert bundles.hold(storage, key, now=6.0) == held  # a second hold moves nobody
+    assert await serves() == held.version
+    bundles.approve(storage, second.version, key, now=7.0)
+    fourth = publisher.delta()
+    assert await serves() == second.version
+    assert bundles.approve(storage, None, key, now=8.0).version == fourth.version
+    assert await serves() == fourth.version
+    fifth = publisher.delta()
+    assert await serves() == fifth.version > third.version
+
+
+async def test_only_what_may_be_served_is_approved_and_only_where_something_is_held(publisher: Publisher, key: Path) -> None:
+    with pytest.raises(BadInput, match="nothing is held"):
+        bundles.approve(publisher.storage, None, key, now=5.0)
+    held = bundles.hold(publisher.storage, key, now=5.0)
+    forged = Publisher(publisher.storage, a_key(2), a_model(), window=7).full()
+    for version in (forged.version, None):  # by name, and as the newest
+        with pytest.raises(BundleRefused, match=r"signature|trusted"):
+            bundles.approve(publisher.storage, version, key, now=6.0)
+        assert publisher.storage.pointer("pin") == held
+
+
+def test_before_anything_is_published_nothing_can_be_held(key: Path) -> None:
+    with pytest.raises(BadInput, match="nothing is published"):
+        bundles.hold(Storage(MemoryObjects(), "ranking"), key, now=5.0)
 
 
 def test_a_forged_bundle_is_not_pinned(publisher: Publisher, key: Path) -> None:

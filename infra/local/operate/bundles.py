@@ -62,6 +62,38 @@ def pin(storage: Storage, version: str, key: Path, now: float) -> Pointer:
     return pointer
 
 
+def hold(storage: Storage, key: Path, now: float) -> Pointer:
+    """Make readers stay on what they are served now, whatever is published, until a person approves; a pin that stands is left.
+
+    Raises:
+        BadInput: nothing is served yet.
+        BundleRefused: says what is wrong with what is served.
+    """
+    if (pinned := storage.pointer("pin")) is not None:
+        return pinned
+    if (latest := storage.pointer("latest")) is None:
+        raise BadInput("nothing is published yet", field="version")
+    return pin(storage, latest.version, key, now)
+
+
+def approve(storage: Storage, version: str | None, key: Path, now: float) -> Pointer:
+    """Move readers that are held to a version, verified first, and hold them there; ``None``: to the newest, and let them follow.
+
+    Raises:
+        BadInput: nothing is held.
+        BundleRefused: says what is wrong with the version, and readers stay where they are.
+    """
+    if storage.pointer("pin") is None:
+        raise BadInput("nothing is held: readers follow the newest bundle", field="version")
+    if version is not None:
+        return pin(storage, version, key, now)
+    if (latest := storage.pointer("latest")) is None:
+        raise BadInput("nothing is published that readers could follow", field="version")
+    verify(storage, latest.version, key, now)
+    storage.unpin()
+    return latest
+
+
 async def restore(
     settings: Settings, version: str, without: Sequence[int], now: float, *, skipped: bool = False
 ) -> list[WindowPlan]:  # fmt: skip

@@ -100,6 +100,26 @@ def unpin_bundle() -> None:
         console.print("unpinned: ranking follows the newest bundle")
 
 
+@bundles.command("hold")
+def hold_bundle() -> None:
+    """Make ranking stay on what it serves now, while learning and publishing go on, until a person says `approve`."""
+    with plainly():
+        read = read_settings()
+        pointer = serving.hold(Storage.connect(read), read.keys[1], time.time())
+        console.print(f"held at {pointer.version} until `freshet bundles approve`; `freshet bundles list` shows what is published")
+
+
+@bundles.command("approve")
+def approve_bundle(
+    version: Annotated[str | None, typer.Argument(help="to go to, and be held at; without it, the newest is followed")] = None,
+) -> None:
+    """Let a ranking that is held go on: to a version, or to follow the newest again."""
+    with plainly():
+        read = read_settings()
+        pointer = serving.approve(Storage.connect(read), version, read.keys[1], time.time())
+        console.print(f"approved {pointer.version}: ranking {'is held there' if version else 'follows the newest bundle'}")
+
+
 @bundles.command("restore")
 def restore_bundle(
     version: Version,
