@@ -76,7 +76,7 @@ class Past:
         shown = [(moment, candidate) for moment, ranked in lists for candidate in ranked.candidates]
         ids = [candidate.item_id for _, candidate in shown]
         rows = [self._row[item_id] for item_id in ids]
-        return self.assembler.assemble(
+        made = self.assembler.assemble(
             self.counters.read([moment.user_id for moment, _ in shown], ids),
             self.inputs,
             now=np.array([moment.time for moment, _ in shown], np.float64),
@@ -85,6 +85,8 @@ class Past:
             brands=self._brands[rows],
             context={name: np.array([getattr(c, name, 0.0) for _, c in shown], np.float32) for name in self.assembler.context},
         )
+        # one candidate alone looks like a request, whose user is one row
+        return Features(np.atleast_2d(made.user), made.candidate, np.atleast_2d(made.history), np.atleast_2d(made.history_weights))
 
     def _example(self, moment: Moment, ranked: CandidateList, features: Features, span: slice) -> Example:
         offset, self.lists = self.lists, self.lists + 1

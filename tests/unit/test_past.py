@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from services.updater import past as module
+from services.updater.batches import check
 from services.updater.past import Past
 from shared.datasets.candidates import Candidate, CandidateList
 from shared.datasets.moments import Moment
@@ -101,3 +102,12 @@ def test_all_events_are_counted_in_the_end() -> None:
     past = Past(counters, assembler := Assembler(plans(), ()), assembler.inputs, ITEMS, "ranking", "purchase")
     assert list(past.examples([moment("ann", 0, bought("ann", "tea", 0)), moment("bob", 1, bought("bob", "tea", 1))])) == []
     assert {key for key, _ in counters.dump()} >= {plans().user.plan.key("bob"), plans().item.plan.key("tea")}
+
+
+def test_a_list_of_one_item_has_all_of_its_users_features_though_no_other_list_stands_beside_it() -> None:
+    alone = [moment("ann", day, bought("ann", "tea", day), lists=(asked("tea"),)) for day in range(3)]
+    examples = made(alone)
+    for example in examples:
+        check(example)
+    assert [value(example, "user.purchases_7d") > 0 for example in examples] == [False, True, True]
+    assert [len(example.impression.history) // 8 for example in examples] == [0, 1, 1]
