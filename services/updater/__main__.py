@@ -67,8 +67,9 @@ async def main(settings: UpdaterSettings, logger: BoundLogger, together: Togethe
             await asyncio.to_thread(together.send, progress.version.encode())
             life.student.race.join(together)
         stack.push_async_callback(asyncio.to_thread, life.control.end)
+        texts = await asyncio.to_thread(TextCache, settings.texts, storage.objects, settings.updater_encoder)
         newcomers = Newcomers(
-            readers[1], settings.partitions, life.student.batcher.assortment, TextCache(settings.texts, storage.objects), storage,
+            readers[1], settings.partitions, life.student.batcher.assortment, texts, storage,
             task(settings.task).model.text_dim, settings.encode_s, logger,
         )  # fmt: skip
         replay = plans.plans.after(progress.window)

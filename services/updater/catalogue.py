@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.bundles.files import Catalogue
+from shared.errors import BadSettings
 from shared.keys import key
 from shared.messages import Item
 
@@ -14,14 +15,20 @@ I4 = NDArray[np.int32]
 F2 = NDArray[np.float16]
 
 
-def build(items: Iterable[Item], vectors: Mapping[str, F2], text_dim: int) -> Catalogue:
+def build(items: Iterable[Item], vectors: Mapping[str, F2], text_dim: int, encoder: str = "") -> Catalogue:
     """The catalogue file of these items; of two lines of one item the later counts. Equal texts share one vector.
 
     Args:
         items: lines of the catalogue in their order.
         vectors: by text, unit length, float16 (text_dim,). An item whose text has none here goes without.
         text_dim: T.
+        encoder: whose vectors they are.
+
+    Raises:
+        BadSettings: the vectors have another width.
     """
+    if wrong := {vector.shape[0] for vector in vectors.values()} - {text_dim}:
+        raise BadSettings(f"{encoder or 'the encoder'} makes vectors of {wrong.pop()} numbers; the task's text_dim is {text_dim}")
     newest = {item.item_id: item for item in items}
     texts = {text: i for i, text in enumerate(dict.fromkeys(i.title for i in newest.values() if i.title in vectors))}
     return Catalogue(
@@ -30,6 +37,7 @@ def build(items: Iterable[Item], vectors: Mapping[str, F2], text_dim: int) -> Ca
         attributes=np.array([(key(i.category or ""), key(i.brand or "")) for i in newest.values()], np.uint64).reshape(-1, 2),
         text=np.array([texts.get(item.title, -1) for item in newest.values()], np.int32),
         vectors=np.stack([vectors[text] for text in texts]) if texts else np.zeros((0, text_dim), np.float16),
+        encoder=encoder,
     )
 
 
@@ -46,11 +54,14 @@ class Assortment:
         self._attributes = np.zeros((1, 2), np.uint64)  # line 0: an item that no catalogue names
         self._text = np.zeros(1, np.int32)
         self._vectors = np.zeros((1, text_dim), np.float16)  # row 0: no text
+        self.encoder = ""
+        """Whose vectors they are; empty where no catalogue says."""
         self.texts = 1
         """Text rows in use, row 0 included."""
 
     def add(self, catalogue: Catalogue) -> None:
         """Take in a catalogue file. Text rows count on over all catalogues, in the order in which they are added."""
+        self.encoder = self.encoder or catalogue.encoder
         first = len(self._attributes)
         self._place.update(zip(catalogue.keys.tolist(), range(first, first + len(catalogue.keys)), strict=True))
         self._keys = np.concatenate([self._keys, catalogue.keys])

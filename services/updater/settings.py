@@ -36,6 +36,8 @@ class UpdaterSettings(Settings):
     """New items wait this long for others before they are encoded together."""
     texts: Path = Path("texts")
     """Folder of the text vectors that were encoded before."""
+    updater_encoder: str = "all-MiniLM-L6-v2"
+    """What encodes texts: the installed `all-MiniLM-L6-v2`, or a folder as sentence-transformers saves it, of any language."""
     drift: bool = False
     """Whether detectors of drift watch the loss, the scores and the features, and tell. They cost seconds of CPU at the start."""
     updater_runs: str = ""

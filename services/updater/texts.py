@@ -1,13 +1,15 @@
 """Text vectors, encoded once and cached by the text's hash: on local disk, and in the storage for the next machine.
 
 The encoder never runs in the learning process: ``python -m services.updater.encode`` takes the texts that the cache lacks, writes
-one more immutable file and ends. A file of the cache is named by its content:
+one more immutable file and ends. A file of the cache is named by whose vectors it holds and by its content, so that those of two
+encoders never mix:
 
     <encoder>-<sha256>.safetensors    ``hashes`` uint8 (n, 32): SHA-256 of each text; ``vectors`` float16 (n, T), unit length
 """
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -21,7 +23,10 @@ from safetensors.numpy import load, save
 from shared.bundles.objects import Lost, Objects
 from shared.errors import BadSettings
 
-ENCODER = "all-MiniLM-L6-v2"
+INSTALLED = "all-MiniLM-L6-v2"
+"""The encoder of the extra ``encoder``."""
+PARTS = ("model.safetensors", "config.json", "tokenizer.json", "1_Pooling/config.json", "sentence_bert_config.json")
+"""Files of an encoder's folder that its vectors follow from."""
 F2 = NDArray[np.float16]
 
 
@@ -30,16 +35,44 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+def identity(encoder: str) -> str:
+    """What an encoder's vectors are filed under: its name, and for a folder the SHA-256 of what makes the vectors.
+
+    Raises:
+        BadSettings: the folder is not there.
+    """
+    if encoder == INSTALLED:
+        return INSTALLED
+    folder, content = Path(encoder).resolve(), hashlib.sha256()
+    if not folder.is_dir():
+        raise BadSettings(f"FRESHET_UPDATER_ENCODER: there is no folder {encoder}, and the one installed is {INSTALLED}")
+    for name in PARTS:
+        if (folder / name).is_file():
+            content.update(f"{name} ".encode() + digest_of(folder / name))
+    return f"{re.sub('[^A-Za-z0-9._-]', '_', folder.name)}-{content.hexdigest()[:16]}"
+
+
+def digest_of(path: Path) -> bytes:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
 class TextCache:
-    """The vectors of every text encoded so far.
+    """The vectors of every text that one encoder encoded so far.
 
     Args:
         folder: where the files lie; made where it is not there.
         objects: the storage that holds the same files, or ``None``.
+        encoder: :data:`INSTALLED`, or a folder; see :mod:`services.updater.encoder`.
+
+    Raises:
+        BadSettings: the encoder's folder is not there.
     """
 
-    def __init__(self, folder: Path, objects: Objects | None = None) -> None:
-        self.folder, self._objects = folder, objects
+    def __init__(self, folder: Path, objects: Objects | None = None, encoder: str = INSTALLED) -> None:
+        self.folder, self._objects, self._setting, self.encoder = folder, objects, encoder, identity(encoder)
+        self._own = re.compile(re.escape(self.encoder) + r"-[0-9a-f]{64}\.safetensors")
         folder.mkdir(parents=True, exist_ok=True)
         self._vectors: dict[bytes, F2] = {}
         self._read: set[str] = set()
@@ -60,7 +93,7 @@ class TextCache:
             self.pull()
         found = self.vectors(wanted)
         if missing := [text for text in wanted if text not in found]:
-            encode_apart(missing, self.folder)
+            encode_apart(missing, self.folder, self._setting)
             self.push()
         return self.vectors(wanted)
 
@@ -73,7 +106,8 @@ class TextCache:
         """Fetch the storage's files that are not here."""
         for key in self._objects.list("texts/") if self._objects else ():
             name = key.split("/")[-1]
-            if not (self.folder / name).exists() and (found := self._objects.read(key)) is not None:  # type: ignore[union-attr]
+            wanted = self._own.fullmatch(name) and not (self.folder / name).exists()
+            if wanted and (found := self._objects.read(key)) is not None:  # type: ignore[union-attr]
                 self._place(found.data)
 
     def push(self) -> None:
@@ -81,7 +115,7 @@ class TextCache:
         if self._objects is None:
             return
         there = {key.split("/")[-1] for key in self._objects.list("texts/")}
-        for path in self.folder.glob("*.safetensors"):
+        for path in self._files():
             if path.name not in there:
                 try:
                     self._objects.create(f"texts/{path.name}", path.read_bytes())
@@ -90,27 +124,30 @@ class TextCache:
 
     def _place(self, data: bytes) -> None:
         """Under the name that its content gives it, whole or not at all."""
-        path = self.folder / f"{ENCODER}-{hashlib.sha256(data).hexdigest()}.safetensors"
+        path = self.folder / f"{self.encoder}-{hashlib.sha256(data).hexdigest()}.safetensors"
         partial = path.with_suffix(f".{os.getpid()}.part")
         partial.write_bytes(data)
         partial.replace(path)
 
     def _refresh(self) -> None:
-        for path in sorted(self.folder.glob(f"{ENCODER}-*.safetensors")):
+        for path in self._files():
             if path.name in self._read:
                 continue
             arrays = load(path.read_bytes())
             self._vectors |= {bytes(h): v for h, v in zip(arrays["hashes"], arrays["vectors"], strict=True)}
             self._read.add(path.name)
 
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self.folder.iterdir() if self._own.fullmatch(path.name))
 
-def encode_apart(texts: list[str], folder: Path) -> None:
+
+def encode_apart(texts: list[str], folder: Path, encoder: str) -> None:
     """Run the encoder on these texts in a short process; it adds one file to the folder.
 
     Raises:
         BadSettings: it failed; says its last line.
     """
-    command = [sys.executable, "-m", "services.updater.encode", str(folder)]
+    command = [sys.executable, "-m", "services.updater.encode", str(folder), encoder]
     done = subprocess.run(command, input=msgspec.json.encode(texts), capture_output=True, check=False)
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]

@@ -59,6 +59,8 @@ class Catalogue:
     """(m,) row into ``vectors``, or -1."""
     vectors: NDArray[np.float16]
     """(t, text_dim), L2-normalised."""
+    encoder: str = ""
+    """Whose vectors they are; empty in files of before it was written down."""
 
 
 def encode_tables(changes: Mapping[str, TableChange]) -> bytes:
@@ -107,6 +109,8 @@ def encode_catalogue(catalogue: Catalogue) -> bytes:
         "text": catalogue.text,
         "vectors": catalogue.vectors,
     }
+    if catalogue.encoder:
+        arrays["encoder"] = np.frombuffer(catalogue.encoder.encode(), np.uint8)
     return save(_plain(arrays))
 
 
@@ -116,7 +120,8 @@ def decode_catalogue(data: bytes) -> Catalogue:
     try:
         joined, ends = arrays["ids"].tobytes(), arrays["ends"].tolist()
         ids = tuple(joined[start:end].decode() for start, end in zip([0, *ends], ends, strict=False))
-        return Catalogue(arrays["keys"], ids, arrays["attributes"], arrays["text"], arrays["vectors"])
+        encoder = arrays["encoder"].tobytes().decode() if "encoder" in arrays else ""
+        return Catalogue(arrays["keys"], ids, arrays["attributes"], arrays["text"], arrays["vectors"], encoder)
     except (KeyError, UnicodeDecodeError) as error:
         raise BundleRefused("shapes", f"a catalogue lacks {error}") from None
 

@@ -34,7 +34,7 @@ def test_a_service_is_told_every_setting_that_it_reads_and_no_other(name: str) -
 def test_history_is_told_what_it_reads_and_not_the_updaters_tempos() -> None:
     told = {key for key in services()["history"]["environment"] if key.startswith("FRESHET_")}
     own = names(HistorySettings) - names(UpdaterSettings)
-    assert told == names(Settings) | own | {"FRESHET_SIGNING_KEY", "FRESHET_TEXTS"}
+    assert told == names(Settings) | own | {"FRESHET_SIGNING_KEY", "FRESHET_TEXTS", "FRESHET_UPDATER_ENCODER"}
 
 
 def test_every_variable_is_explained_in_the_example() -> None:

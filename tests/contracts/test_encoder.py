@@ -1,14 +1,17 @@
-"""The encoder's own forward pass is sentence-transformers', and its process fills the cache."""
+"""The encoder's own forward pass is sentence-transformers', its adapters are peft's, and its process fills the cache."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from services.updater.adapt import merged
 from services.updater.encode import model_folder
-from services.updater.encoder import Encoder
+from services.updater.encoder import Bert, Encoder, LowRank
 from services.updater.texts import TextCache
+from tests import encoders
 
 TEXTS = [
     "FRZN ICE, ICE - CRUSHED/CUBED",
@@ -42,3 +45,66 @@ def test_the_same_texts_make_the_same_bits(encoder: Encoder) -> None:
 def test_the_process_writes_what_the_encoder_says(encoder: Encoder, tmp_path: Path) -> None:
     found = TextCache(tmp_path).ensure(TEXTS[:2])
     assert np.array_equal(found[TEXTS[1]], encoder.encode(TEXTS[:2])[1].astype(np.float16))
+
+
+def theirs(folder: Path, texts: list[str]) -> np.ndarray:
+    """Mean of transformers' own last hidden states, text by text."""
+    from transformers import AutoModel, PreTrainedTokenizerFast
+
+    model, tokenizer = (
+        AutoModel.from_pretrained(folder).eval(),
+        PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json")),
+    )
+    with torch.inference_mode():
+        states = [model(**tokenizer(text, return_tensors="pt")).last_hidden_state for text in texts]
+    return torch.nn.functional.normalize(torch.stack([one[0].mean(0) for one in states]), dim=1).numpy()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model_type", ["bert", "roberta", "xlm-roberta"])
+def test_another_languages_encoder_is_transformers_by_our_own_pass(model_type: str, tmp_path: Path) -> None:
+    folder = encoders.tiny(tmp_path / "encoder", model_type)
+    encoder = Encoder(folder)
+    assert isinstance(encoder.states, Bert)
+    assert np.abs(encoder.encode(encoders.TEXTS) - theirs(folder, encoders.TEXTS)).max() < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_no_bert_goes_through_transformers(tmp_path: Path) -> None:
+    from transformers import DistilBertConfig, DistilBertModel
+
+    folder = encoders.tiny(tmp_path / "encoder")
+    shape = DistilBertConfig(
+        vocab_size=len(encoders.WORDS), dim=32, n_layers=2, n_heads=4, hidden_dim=48, max_position_embeddings=40
+    )
+    DistilBertModel(shape).save_pretrained(folder)
+    encoder = Encoder(folder)
+    assert not isinstance(encoder.states, Bert)
+    assert np.abs(encoder.encode(encoders.TEXTS) - theirs(folder, encoders.TEXTS)).max() < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_low_rank_terms_are_pefts_and_so_is_what_they_are_merged_into() -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModel
+
+    torch.manual_seed(1)
+    shape = LoraConfig(r=4, lora_alpha=8, target_modules=["query", "value"], init_lora_weights=False)
+    wrapped = get_peft_model(AutoModel.from_pretrained(model_folder()), shape).eval()
+    parts = {name.removeprefix("base_model.model."): weight for name, weight in wrapped.named_parameters() if "lora_" in name}
+    layers = sorted({name.split(".lora_")[0] for name in parts})
+    assert len(layers) == 12
+    bert = Encoder(model_folder()).states
+    assert isinstance(bert, Bert)
+    bert.low_rank = {at: LowRank(parts[f"{at}.lora_A.default.weight"], parts[f"{at}.lora_B.default.weight"], 2.0) for at in layers}
+    ids = torch.randint(1_000, 20_000, (3, 7))
+    with torch.inference_mode():
+        expected = wrapped(input_ids=ids).last_hidden_state
+        assert (bert(ids) - expected).abs().max() < 1e-4
+        bert.low_rank, terms = {}, bert.low_rank
+        assert (bert(ids) - expected).abs().max() > 1e-2
+        bert.low_rank = terms
+        weights = merged(bert, load_file(model_folder() / "model.safetensors"))
+    theirs = wrapped.merge_and_unload().state_dict()
+    for at in layers:
+        assert (weights[f"{at}.weight"] - theirs[f"{at}.weight"]).abs().max() < 1e-6

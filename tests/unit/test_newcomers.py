@@ -13,10 +13,13 @@ import structlog
 from aiokafka import TopicPartition
 
 from services.updater import newcomers
+from services.updater.catalogue import build
 from services.updater.newcomers import Newcomers
+from services.updater.texts import INSTALLED
 from shared.bundles.files import decode_catalogue
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.storage import Storage
+from shared.errors import BadSettings
 from shared.messages import Item
 from tests import learning
 
@@ -53,6 +56,8 @@ class Catalogue:
 
 
 class Texts:
+    encoder = INSTALLED
+
     def ensure(self, texts: Iterable[str]) -> dict[str, Any]:
         return {text: np.full(learning.TEXT, 1, np.float16) for text in texts}
 
@@ -71,6 +76,14 @@ async def test_items_are_encoded_in_handy_parts_although_more_keep_coming(monkey
         await asyncio.sleep(0.01)
     following.cancel()
     assert [joined(storage, key) for key in files] == [3, 2]
+
+
+def test_another_encoder_than_the_bases_is_refused_before_its_vectors_mix() -> None:
+    known = learning.assortment()
+    known.add(build([], {}, learning.TEXT, encoder="another"))
+    log: Any = structlog.stdlib.get_logger()
+    with pytest.raises(BadSettings, match="learned with the vectors of another, and FRESHET_UPDATER_ENCODER is all-MiniLM"):
+        Newcomers(Catalogue(1), 1, known, Texts(), None, learning.TEXT, 0.1, log)  # type: ignore[arg-type]
 
 
 def joined(storage: Storage, key: str) -> int:

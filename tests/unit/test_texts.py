@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.updater import texts
-from services.updater.texts import TextCache
+from services.updater.texts import INSTALLED, TextCache
 from shared.bundles.objects import MemoryObjects
 from shared.errors import BadSettings
 
@@ -20,7 +20,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The encoder's calls; it answers a text with its length."""
     calls: list[list[str]] = []
 
-    def encode(wanted: list[str], folder: Path) -> None:
+    def encode(wanted: list[str], folder: Path, encoder: str) -> None:
         calls.append(wanted)
         TextCache(folder).write({text: vector(len(text)) for text in wanted})
 
@@ -53,3 +53,28 @@ def test_an_encoder_that_fails_is_one_sentence(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(texts.sys, "executable", "false")
     with pytest.raises(BadSettings, match="text encoder failed"):
         TextCache(tmp_path).ensure(["tea"])
+
+
+def test_vectors_of_two_encoders_never_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapted = tmp_path / f"{INSTALLED}-adapted"  # its files' names begin as the installed one's do
+    adapted.mkdir()
+    (adapted / "model.safetensors").write_bytes(b"weights")
+    objects, cache = MemoryObjects(), tmp_path / "cache"
+    installed, other = TextCache(cache, objects), TextCache(cache, objects, str(adapted))
+    monkeypatch.setattr(texts, "encode_apart", lambda wanted, *_: installed.write({text: vector(1) for text in wanted}))
+    installed.ensure(["tea"])
+    assert not other.vectors(["tea"])
+    monkeypatch.setattr(texts, "encode_apart", lambda wanted, *_: other.write({text: vector(2) for text in wanted}))
+    assert int(other.ensure(["tea"])["tea"][0]) == 2
+    for encoder, first in (("all-MiniLM-L6-v2", 1), (str(adapted), 2)):
+        elsewhere = TextCache(tmp_path / f"elsewhere {first}", objects, encoder)
+        elsewhere.pull()
+        assert int(elsewhere.vectors(["tea"])["tea"][0]) == first
+        assert int(TextCache(cache, encoder=encoder).vectors(["tea"])["tea"][0]) == first
+    (adapted / "model.safetensors").write_bytes(b"other weights")
+    assert not TextCache(cache, objects, str(adapted)).vectors(["tea"])
+
+
+def test_an_encoder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match=r"FRESHET_UPDATER_ENCODER: there is no folder .*nowhere"):
+        TextCache(tmp_path, encoder=str(tmp_path / "nowhere"))

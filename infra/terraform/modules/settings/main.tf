@@ -86,23 +86,24 @@ locals {
     }
 
     updater = {
-      FRESHET_UPDATER_PORT   = tostring(var.port)
-      FRESHET_SIGNING_KEY    = "/run/freshet/signing.pem"
-      FRESHET_WINDOW_S       = null
-      FRESHET_WINDOW_ROWS    = null
-      FRESHET_PUBLISH_S      = tostring(var.publish_s)
-      FRESHET_DENSE_S        = null
-      FRESHET_FULL_S         = null
-      FRESHET_FULL_DELTAS    = null
-      FRESHET_CHECKPOINT_S   = null
-      FRESHET_KEEP_FULLS     = null
-      FRESHET_RIPE_S         = null
-      FRESHET_DRIFT          = null
-      FRESHET_ENCODE_S       = null
-      FRESHET_TEXTS          = "/var/lib/freshet/texts"
-      FRESHET_UPDATER_RUNS   = null # a task's disk goes with it
-      FRESHET_UPDATER_MLFLOW = null
-      FRESHET_STOP_S         = null
+      FRESHET_UPDATER_PORT    = tostring(var.port)
+      FRESHET_SIGNING_KEY     = "/run/freshet/signing.pem"
+      FRESHET_WINDOW_S        = null
+      FRESHET_WINDOW_ROWS     = null
+      FRESHET_PUBLISH_S       = tostring(var.publish_s)
+      FRESHET_DENSE_S         = null
+      FRESHET_FULL_S          = null
+      FRESHET_FULL_DELTAS     = null
+      FRESHET_CHECKPOINT_S    = null
+      FRESHET_KEEP_FULLS      = null
+      FRESHET_RIPE_S          = null
+      FRESHET_DRIFT           = null
+      FRESHET_ENCODE_S        = null
+      FRESHET_TEXTS           = "/var/lib/freshet/texts"
+      FRESHET_UPDATER_ENCODER = null
+      FRESHET_UPDATER_RUNS    = null # a task's disk goes with it
+      FRESHET_UPDATER_MLFLOW  = null
+      FRESHET_STOP_S          = null
     }
 
     jobs = {

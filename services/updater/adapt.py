@@ -1,0 +1,228 @@
+"""Adapt the text encoder to a shop: ``python -m services.updater.adapt [SHOP]`` makes a folder for ``FRESHET_UPDATER_ENCODER``.
+
+Low-rank terms in the encoder's layers (LoRA; Hu et al., 2021) learn that titles bought together have near vectors: InfoNCE with the
+other pairs of the step as negatives (van den Oord et al., 2018). Then they are merged into the weights, so that nothing else need
+know of them. Off the learning path, and before the import of history, whose base is then learned on the new vectors.
+
+Without a shop's folder it is the demo's. Where the held-back pairs, the newest, are not nearer than before, no encoder is made.
+"""
+
+import argparse
+import hashlib
+import shutil
+import sys
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+from structlog.stdlib import BoundLogger
+from torch import Tensor
+from torch.nn import functional
+
+from services.updater.device import choose
+from services.updater.encode import model_folder
+from services.updater.encoder import Bert, Encoder, LowRank
+from services.updater.history import journey
+from services.updater.settings import HistorySettings
+from services.updater.shop_files import ShopFiles
+from services.updater.texts import PARTS, identity
+from shared.datasets.moments import Moment, Shop
+from shared.errors import BadSettings, FreshetError
+from shared.tasks import task
+from shared.telemetry import log
+
+TOGETHER = 86_400.0
+"""Seconds within which two purchases of a user are of one mind."""
+TEMPERATURE = 0.05
+HELD_BACK = 0.1
+"""Share of the pairs, the newest, that decide whether the encoder has become better."""
+MOST_HELD_BACK = 512
+Pair = tuple[str, str]
+
+
+def main(settings: HistorySettings, folder: Path | None, to: Path, training: "Training", logger: BoundLogger) -> Path | None:
+    """Train, merge and write; the new encoder's folder, or ``None`` where it is no better.
+
+    Raises:
+        BadSettings: the encoder's architecture is not ours to adapt, or the shop's past holds too few pairs.
+    """
+    declared = task(settings.task)
+    shop: Shop = ShopFiles(folder, declared.labels[0], declared.learning.seed) if folder else journey(settings)
+    titles = {item_id: item.title for item_id, item in shop.items.items()}
+    pairs = bought_together(shop.moments(), titles, declared.labels[0], declared.learning.seed)
+    source = model_folder(settings.updater_encoder)
+    found = adapted(source, pairs, training, logger)
+    if found is None:
+        return None
+    made = write(found, source, to, identity(settings.updater_encoder))
+    logger.info("adapted", set=f"FRESHET_UPDATER_ENCODER={made}")
+    return made
+
+
+def bought_together(moments: Iterable[Moment], titles: dict[str, str], label: str, seed: int) -> list[Pair]:
+    """Titles that one user bought within :data:`TOGETHER`, in time order: each purchase with one before it, chosen by chance."""
+    rng, pairs = np.random.default_rng(seed), list[Pair]()
+    recent: defaultdict[str, deque[tuple[float, str]]] = defaultdict(deque)
+    for moment in moments:
+        before = recent[moment.user_id]
+        while before and before[0][0] < moment.time - TOGETHER:
+            before.popleft()
+        for event in moment.events:
+            title = titles.get(event.item_id) if event.action == label else None
+            if not title:
+                continue
+            others = [other for _, other in before if other != title]
+            if others:
+                pairs.append((others[rng.integers(len(others))], title))
+            before.append((moment.time, title))
+    return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How the low-rank terms learn."""
+
+    rank: int = 8
+    targets: tuple[str, ...] = ("query", "value")
+    """Layers that get a term, by the last part of the name, in every block."""
+    steps: int = 200
+    pairs: int = 32
+    """In a step; each is a negative to the others."""
+    rate: float = 5e-4
+    seed: int = 7
+
+
+def adapted(source: Path, pairs: list[Pair], training: Training, logger: BoundLogger) -> dict[str, Tensor] | None:
+    """The encoder's weights with what it learned merged in, by their names in the file; ``None`` where it is no better.
+
+    Raises:
+        BadSettings: see :func:`main`.
+    """
+    choose("cpu")
+    encoder, bert = own(source)
+    cut = len(pairs) - min(int(len(pairs) * HELD_BACK), MOST_HELD_BACK)
+    if cut < training.pairs or cut == len(pairs):
+        raise BadSettings(f"the shop's past holds {len(pairs)} pairs bought together: too few to learn from")
+    bert.low_rank = low_rank(bert, training)
+    before = held_back(encoder, pairs[cut:], training.pairs)
+    train(encoder, bert, pairs[:cut], training, logger)
+    after = held_back(encoder, pairs[cut:], training.pairs)
+    logger.info("held-back pairs", pairs=len(pairs) - cut, loss_before=round(before, 4), loss_after=round(after, 4))
+    return merged(bert, load_file(source / "model.safetensors")) if after < before else None
+
+
+def own(source: Path) -> tuple[Encoder, Bert]:
+    """The encoder, and the network that it computes by itself.
+
+    Raises:
+        BadSettings: it goes through ``transformers``.
+    """
+    encoder = Encoder(source)
+    if not isinstance(encoder.states, Bert):
+        raise BadSettings(f"the encoder in {source} is no BERT: adaptation knows BERT and RoBERTa alone")
+    return encoder, encoder.states
+
+
+def low_rank(bert: Bert, training: Training) -> dict[str, LowRank]:
+    """Terms that begin as zero: ``down`` by chance, ``up`` at 0; scaled by 2, as twice the rank over the rank is usual.
+
+    Raises:
+        BadSettings: no layer of the network has a target's name.
+    """
+    draws, found = torch.Generator().manual_seed(training.seed), dict[str, LowRank]()
+    for name, weight in bert.weights.items():
+        layer, _, kind = name.rpartition(".")
+        if kind == "weight" and layer.startswith("encoder.layer.") and layer.rsplit(".", 1)[-1] in training.targets:
+            outputs, inputs = weight.shape
+            down = torch.empty(training.rank, inputs).uniform_(-(inputs**-0.5), inputs**-0.5, generator=draws)
+            found[layer] = LowRank(down.requires_grad_(), torch.zeros(outputs, training.rank).requires_grad_(), 2.0)
+    if not found:
+        raise BadSettings(f"no layer ends in {', '.join(training.targets)}; there is query, key, value, dense")
+    return found
+
+
+def train(encoder: Encoder, bert: Bert, pairs: list[Pair], training: Training, logger: BoundLogger) -> None:
+    """Steps over pairs drawn by chance; the same seed makes the same terms."""
+    rng = np.random.default_rng(training.seed)
+    weights = [part for term in bert.low_rank.values() for part in (term.down, term.up)]
+    optimiser = torch.optim.AdamW(weights, lr=training.rate, weight_decay=0.01)
+    for step in range(1, training.steps + 1):
+        drawn = [pairs[i] for i in rng.choice(len(pairs), training.pairs, replace=False)]
+        value = info_nce(encoder, drawn)
+        torch.autograd.backward(value)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        if step % 20 == 0:
+            logger.info("adapting", step=step, of=training.steps, loss=round(value.item(), 4))
+
+
+def info_nce(encoder: Encoder, pairs: list[Pair]) -> Tensor:
+    """−log of the share that a title gives its own partner among the step's; others of the partner's title are left out."""
+    left, right = zip(*pairs, strict=True)
+    similar = vectors(encoder, left) @ vectors(encoder, right).T / TEMPERATURE
+    same = torch.tensor([[one == other for other in right] for one in right]) & ~torch.eye(len(pairs), dtype=torch.bool)
+    return functional.cross_entropy(similar.masked_fill(same, -torch.inf), torch.arange(len(pairs)))
+
+
+def vectors(encoder: Encoder, texts: Iterable[str]) -> Tensor:
+    """(n, width), with gradients."""
+    places, parts = zip(*encoder.parts(list(texts)), strict=True)
+    return torch.cat(parts)[np.argsort(np.concatenate(places))]
+
+
+@torch.no_grad()
+def held_back(encoder: Encoder, pairs: list[Pair], together: int) -> float:
+    """Mean loss over these pairs, as many at once as in training."""
+    chunks = [pairs[start : start + together] for start in range(0, len(pairs), together)]
+    return float(np.average([info_nce(encoder, chunk).item() for chunk in chunks], weights=[len(chunk) for chunk in chunks]))
+
+
+@torch.no_grad()
+def merged(bert: Bert, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """W + scale · up down, for every layer with a term."""
+    for layer, term in bert.low_rank.items():
+        name = f"{bert.prefix}{layer}.weight"
+        weights[name] = (weights[name].float() + term.scale * term.up @ term.down).to(weights[name].dtype)
+    return weights
+
+
+def write(weights: dict[str, Tensor], source: Path, to: Path, name: str) -> Path:
+    """An encoder's folder like ``source`` with these weights, named by them; whole or not at all."""
+    data = save(weights)
+    folder = to / f"{name}-adapted-{hashlib.sha256(data).hexdigest()[:16]}"
+    partial = folder.with_suffix(".part")
+    shutil.rmtree(partial, ignore_errors=True)
+    for part in (*PARTS, "modules.json"):
+        if (source / part).exists() and part != "model.safetensors":
+            (partial / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / part, partial / part)
+    (partial / "model.safetensors").write_bytes(data)
+    shutil.rmtree(folder, ignore_errors=True)
+    return partial.rename(folder)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    usual, parser = Training(), argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shop", nargs="?", type=Path, help="folder of the shop's past, as history reads it")
+    parser.add_argument("--to", type=Path, default=Path("encoders"), help="where the encoder's folder is made")
+    parser.add_argument("--rank", type=int, default=usual.rank)
+    parser.add_argument("--targets", default=",".join(usual.targets), help="of query, key, value, dense")
+    parser.add_argument("--steps", type=int, default=usual.steps, help="of half a second of a core each")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    given, settings = arguments(), HistorySettings.read()
+    training = Training(rank=given.rank, targets=tuple(given.targets.split(",")), steps=given.steps)
+    logger = log("adapt", settings.log_level)
+    try:
+        if main(settings, given.shop, given.to, training, logger) is None:
+            logger.warning("no encoder was made: the held-back pairs are no nearer than before")
+    except FreshetError as error:
+        logger.error("stopped", reason=str(error))
+        sys.exit(1)
