@@ -87,6 +87,8 @@ class BreakerSettings(msgspec.Struct, frozen=True):
     """Times its usual level that the frozen base's loss may be; infinite: whatever it is."""
     positives: float = 4.0
     """Times its usual level that the share of positives may be, and its part that it may fall to."""
+    still: bool = False
+    """Whether an input that stands still stops learning, besides being told of; learning on has been measured to do less harm."""
     calm_s: float = 60.0
     """Seconds that a stream must be as usual before it is learned again."""
     alarm: float = 8.0

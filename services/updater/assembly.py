@@ -25,6 +25,7 @@ from services.updater.prequential import Prequential
 from services.updater.published import Change, Published
 from services.updater.publisher import Announce, Publisher, Track
 from services.updater.recovery import Checkpoint
+from services.updater.reference import Reference
 from services.updater.releases import Position, Releases
 from services.updater.schedule import Schedule
 from services.updater.settings import UpdaterSettings
@@ -82,7 +83,7 @@ def begin(
         drift.begin()
         student.watch = drift.watch
     first = recovery.base(storage)
-    base = loaded(task, inputs, learner.assortment, learner.device, first.state)
+    base = Reference(loaded(task, inputs, learner.assortment, learner.device, first.state))
     published = Published.empty(task.model.capacity, task.model.dim)
     published.apply(Change(learner.tables.full(), learner.dense()))
     composer = Composer(task, inputs, learner.trainable(), key)

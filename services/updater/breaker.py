@@ -6,12 +6,13 @@ Four things are looked at, list by list, each against its own usual level:
 
     loss         of the frozen base, which no attack can teach, far above the usual
     positives    the share of lists' labels that are positive, far above or below the usual
-    <feature>    an input that moved from row to row stands still: all zeros, or missing
+    inputs       one that moved from row to row stands still: all zeros, or missing
     items        that users younger than a day click more than the frozen base expects: suspects (:mod:`services.updater.cusum`)
 
-The first three skip the window, and all windows until the stream was as usual for ``calm_s``. Suspects alone skip nothing: one item
-under attack is no reason to learn nothing of the others. An operator may pause learning, and resume it: then what is seen from
-there on is the new usual. A change that only makes learning harder is no reason to stop it, so the factors are wide.
+The first two skip the window, and all windows until the stream was as usual for ``calm_s``. An input that stands still is told of,
+and skips windows only where the task says so. Suspects skip nothing: one item under attack is no reason to learn nothing of the
+others. An operator may pause learning, and resume it: then what is seen from there on is the new usual. A change that only makes
+learning harder is no reason to stop it, so the factors are wide.
 """
 
 import threading
@@ -72,6 +73,7 @@ class Breaker:
         self.loss, self.positives, self.still = Level(), Level(), Stillness(len(self._names))
         self.cusum = Cusum(settings)
         self._items: dict[int, str] = {}
+        self._told: set[str] = set()  # inputs that stand still
         self.order = self._obeyed = Order()
         self.reason, self._until = "", 0.0
         self._turn = threading.Lock()
@@ -109,7 +111,7 @@ class Breaker:
         which = (np.cumsum(lists) - 1)[batch.list[rows]]
         labels = batch.labels[rows, 0].astype(np.float64)
         sizes = np.bincount(which)
-        loss, positives = np.bincount(which, losses(labels, expected[rows])) / sizes, np.bincount(which, labels)
+        loss, positives = np.bincount(which, losses(labels, expected[rows])) / sizes, np.bincount(which, labels).astype(np.float64)
         features = np.concatenate([batch.user_features[batch.list[rows]], batch.candidate_features[rows]], axis=1)
         self.loss.see(loss, RECENT)
         self.positives.see(positives, max(RECENT, EXPECTED / max(self.positives.mean, 1e-6)))
@@ -122,19 +124,30 @@ class Breaker:
         return strange
 
     def _strange(self) -> str:
+        still = self._standing()
         if self.loss.above(self._settings.loss):
             return "loss"
         if self.positives.above(self._settings.positives) or self.positives.below(self._settings.positives):
             return "positives"
-        overdue = self.still.overdue()
-        return self._names[int(overdue.argmax())] if overdue.any() else ""
+        return still[0] if still and self._settings.still else ""
+
+    def _standing(self) -> list[str]:
+        """The inputs that stand still; those that are new among them are told of."""
+        still = [name for name, due in zip(self._names, self.still.overdue(), strict=True) if due]
+        if new := set(still) - self._told:
+            exported.alarms.labels("inputs").inc(len(new))
+            self._log.error("inputs stand still", inputs=sorted(new))
+        self._told = set(still)
+        exported.still.set(len(still))
+        return still
 
     def _note(self, strange: str, now: float) -> None:
         if strange:
             self._until = now + self._settings.calm_s
         if strange and not self.reason:
             self.reason = strange
-            exported.alarms.labels("feature" if strange in self._names else strange).inc()
+            if strange not in self._names:
+                exported.alarms.labels(strange).inc()
             self._log.error("learning stops: the stream is not as usual", reason=strange)
         elif self.reason and now >= self._until:
             self._log.warning("learning goes on: the stream is as usual again", reason=self.reason)

@@ -40,10 +40,10 @@ def detectors(inputs: Inputs) -> Detectors:
 
     features = (*inputs.user, *inputs.candidate)
     return {
-        ("adwin", "loss"): ADWIN(delta=DOUBT),
+        ("adwin", "loss"): ADWIN(delta=DOUBT),  # type: ignore[no-untyped-call]
         ("page_hinkley", "loss"): PageHinkley(delta=TOLERANCE, threshold=EXCESS, mode="up"),
         ("kswin", "score"): KSWIN(alpha=KSWIN_DOUBT, seed=7),
-        **{("adwin", feature): ADWIN(delta=DOUBT / len(features)) for feature in features},
+        **{("adwin", feature): ADWIN(delta=DOUBT / len(features)) for feature in features},  # type: ignore[no-untyped-call]
     }
 
 
@@ -85,7 +85,7 @@ class Drift:
             (self._inputs.candidate, batch.candidate_features[lists[batch.list]]),
         ):
             counts = (~np.isnan(values)).sum(0)
-            sums = np.nansum(values, axis=0, dtype=np.float64)
+            sums = np.nan_to_num(values).sum(0, dtype=np.float64)
             known |= {name: float(sums[i] / counts[i]) for i, name in enumerate(names) if counts[i]}
         live = measured.scores["live"]
         told = {"loss": log_loss(measured.labels, live), "score": float(live.mean())} if len(measured) else {}

@@ -30,6 +30,7 @@ untracked = Counter("updater_untracked_total", "Times that a run's figures or a 
 waits = Counter("updater_publish_waits_total", "Times that publishing waited for an engine")
 windows_skipped = Counter("updater_windows_skipped_total", "Windows that the breaker or an operator had skipped", ["reason"])
 learning_stopped = Gauge("updater_learning_stopped", "1 while windows are skipped because the stream is strange, or paused")
+still = Gauge("updater_still_inputs", "Inputs that moved and stand still")
 suspects = Gauge("updater_suspect_items", "Items that bots seem to push")
 alarms = Counter("updater_alarms_total", "Times that the breaker found something strange", ["signal"])
 drift = Counter("updater_drift_total", "Times that a detector told of drift; nothing follows from it", ["detector", "watched"])

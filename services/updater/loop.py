@@ -41,6 +41,8 @@ class Student:
     fetch: Fetch
     bury: Bury = lambda example, error: None
     watch: Watch = lambda batch, measured: None
+    previewed: tuple[Sequence[Example], Batch, Refused] | None = None
+    """The examples of the last preview, and what was made of them."""
     joined: list[File] = field(default_factory=list)
     """Catalogue files that the last window brought."""
     promoted: str = ""
@@ -67,7 +69,7 @@ class Student:
         learned = [] if window.plan.without else new
         if window.plan.without:
             self._pass_over(new, before)
-        batch, refused = self.batcher.batch(learned, self._paid(before))
+        batch, refused = self._batch(window, learned, before)
         batch = spared(batch, window.plan.verdict.suspects, self.batcher.inputs)
         self._count(window, new, learned, refused)
         unusable = {id(example) for example, _ in refused.examples}
@@ -77,7 +79,15 @@ class Student:
         """What would be learned of examples that come next; nothing changes by it."""
         before = Origins(self.position.origins.highest)
         seen = Origins(before.highest)
-        return self.batcher.batch([one for one in examples if seen.is_new(one.origin)], self._paid(before))[0]
+        batch, refused = self.batcher.batch([one for one in examples if seen.is_new(one.origin)], self._paid(before))
+        self.previewed = examples, batch, refused
+        return batch
+
+    def _batch(self, window: Window, learned: Sequence[Example], before: Origins) -> tuple[Batch, Refused]:
+        """The batch of what is learned; that of the preview where it was of all this, and nothing joined since."""
+        if self.previewed and learned and self.previewed[0] is window.examples and not window.plan.catalogues:
+            return self.previewed[1:]
+        return self.batcher.batch(learned, self._paid(before))
 
     def _paid(self, before: Origins) -> Callable[[Origin], bool]:
         """Tells of a list whether it was learned before."""

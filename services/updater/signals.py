@@ -16,8 +16,8 @@ KNOWN = 2_000
 """Lists before which nothing is usual."""
 CERTAIN = 8.0
 """Standard errors by which a level is off, besides its factor."""
-OVERDUE = 20.0
-"""Moves that a feature which stands still owes: chance has it so once in e²⁰ times."""
+OVERDUE = 50.0
+"""Moves that a feature which stands still owes; people come in clumps, so that one may owe some."""
 STILL = 50
 """Lists that it stands still at least."""
 

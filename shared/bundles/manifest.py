@@ -6,6 +6,8 @@ Storage keys, all under the task's name:
     <task>/bundles/<version>/manifest.json       written last, once
     <task>/latest.json                           the updater's pointer, moved by compare-and-swap
     <task>/pin.json                              the operator's pointer; ranking obeys it
+    <task>/learning.json                         the operator's order to the updater: pause, or learn
+    <task>/breaker.json                          what the updater knows of the stream's usual levels
     <task>/checkpoints/<version>/...             the updater's own
 
 Files of a bundle by role:

@@ -7,6 +7,7 @@ import numpy as np
 import structlog
 
 from infra.local.operate import learning as operate
+from services.updater import exported
 from services.updater.batches import Batch
 from services.updater.breaker import Breaker, Order
 from services.updater.control import Control, give, order
@@ -14,6 +15,7 @@ from services.updater.cusum import AGE, Cusum, spared
 from services.updater.gaps import Gaps
 from services.updater.kafka_windows import KafkaWindows, PlanLog
 from services.updater.plans import Plans, replanned
+from services.updater.reference import Reference
 from services.updater.settings import UpdaterSettings
 from services.updater.window import Window
 from shared.bundles.objects import MemoryObjects
@@ -91,15 +93,23 @@ def test_some_more_positives_do_not() -> None:
     assert not any(judged(breaker, a_batch(60 + n, rate=2 * RATE), n).skips for n in range(40))
 
 
-def test_an_input_that_stands_still_stops_learning_whatever_it_stands_at() -> None:
+def test_an_input_that_stands_still_is_told_of_and_stops_learning_where_the_task_says_so() -> None:
+    breaker = a_breaker()
+    assert [judged(breaker, blind(a_batch(60 + n), 1)).skips for n in range(3)] == [""] * 3
+    assert exported.still._value.get() == 1
+    assert judged(breaker, a_batch(63)) == Verdict()
+    assert exported.still._value.get() == 0
+
+
+def test_it_does_whatever_the_input_stands_at() -> None:
     for value in (0.0, np.nan, 7.0):
-        breaker = a_breaker()
+        breaker = a_breaker(still=True)
         judged(breaker, blind(a_batch(60), 1, value))
         assert judged(breaker, blind(a_batch(61), 1, value)).skips == "item.log_price"
 
 
 def test_an_input_that_never_moved_may_stand_still() -> None:
-    breaker = Breaker(BreakerSettings(), Base(), INPUTS, LOG)
+    breaker = Breaker(BreakerSettings(still=True), Base(), INPUTS, LOG)
     assert not any(judged(breaker, blind(a_batch(n), 1), n).skips for n in range(100))
 
 
@@ -204,6 +214,31 @@ def test_a_late_outcome_of_a_skipped_list_is_a_plain_positive_also_after_a_resta
         paid.append(float(batch.late[0, 0]))
     assert student.position.gaps.state() == {"impressions/0": [(2, 3)]}
     assert paid == [1.0, 0.0, 1.0]
+
+
+def test_a_window_that_was_looked_at_before_is_learned_as_one_that_was_not() -> None:
+    student, seen = a_student(), list[bool]()
+    for window in windows(without=2):
+        batch = student.preview(window.examples)
+        _, learned_batch = student.admit(window)
+        seen.append(batch is learned_batch)
+        student.race.learn(learned_batch, window.plan.window)
+    assert seen == [True, False, True, True, True, True]
+    assert student.learner.weights_sha256() == learned(a_student(), windows(without=2))
+
+
+def test_the_frozen_base_is_asked_once_of_a_batch() -> None:
+    asked = list[int]()
+
+    class Asked(Base):
+        def predict(self, batch: Batch) -> np.ndarray:
+            asked.append(len(batch))
+            return super().predict(batch)
+
+    reference, batch = Reference(Asked()), a_batch(0)
+    assert (reference.predict(batch) == reference.predict(batch)).all()
+    reference.predict(a_batch(1, lists=3))
+    assert asked == [LISTS * ITEMS, 3 * ITEMS]
 
 
 async def test_a_verdict_stands_in_the_plan_before_its_window_is_learned() -> None:

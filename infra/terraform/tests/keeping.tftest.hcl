@@ -159,8 +159,8 @@ run "operator" {
 
   assert {
     condition = alltrue([for s in jsondecode(aws_iam_role_policy.this.policy).Statement :
-    !contains(s.Action, "s3:PutObject") || toset(s.Resource) == toset(["arn:aws:s3:::shop/ranking/pin.json"])])
-    error_message = "The operator writes the pin and nothing else in the bucket."
+    !contains(s.Action, "s3:PutObject") || toset(s.Resource) == toset(["arn:aws:s3:::shop/ranking/${s.Sid == "Pause" ? "learning" : "pin"}.json"])])
+    error_message = "The operator writes the pin, the order to learn or to pause, and nothing else in the bucket."
   }
 }
 

@@ -50,7 +50,7 @@ locals {
     updater = { for task in keys(var.tasks) : task => [
       { sid = "Look", actions = ["s3:ListBucket"], resources = [module.storage.arn] },
       { sid = "Read", actions = ["s3:GetObject"], resources = ["${module.storage.arn}/${task}/*", "${module.storage.arn}/texts/*"] },
-      { sid = "Publish", actions = ["s3:PutObject"], resources = [for key in ["${task}/blobs/*", "${task}/bundles/*", "${task}/checkpoints/*", "${task}/latest.json", "texts/*"] : "${module.storage.arn}/${key}"] },
+      { sid = "Publish", actions = ["s3:PutObject"], resources = [for key in ["${task}/blobs/*", "${task}/bundles/*", "${task}/checkpoints/*", "${task}/latest.json", "${task}/breaker.json", "texts/*"] : "${module.storage.arn}/${key}"] },
       { sid = "Expire", actions = ["s3:DeleteObject"], resources = [for key in ["blobs/*", "bundles/*", "checkpoints/*"] : "${module.storage.arn}/${task}/${key}"] },
       { sid = "Key", actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [module.key.arn] },
     ] }

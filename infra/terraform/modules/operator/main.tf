@@ -26,6 +26,7 @@ resource "aws_iam_role_policy" "this" {
         { Sid = "Look", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [var.bucket_arn] },
         { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [for task in var.tasks : "${var.bucket_arn}/${task}/*"] },
         { Sid = "Pin", Effect = "Allow", Action = ["s3:PutObject", "s3:DeleteObject"], Resource = [for task in var.tasks : "${var.bucket_arn}/${task}/pin.json"] },
+        { Sid = "Pause", Effect = "Allow", Action = ["s3:PutObject"], Resource = [for task in var.tasks : "${var.bucket_arn}/${task}/learning.json"] },
         { Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [var.kms_key_arn] },
       ],
       [for statement in var.statements : { Sid = statement.sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources }],
