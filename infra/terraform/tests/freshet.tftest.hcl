@@ -302,7 +302,7 @@ run "alarms" {
       collector       = { min = 2, dead_letters = true }
       joiner-ranking  = { min = 2, behind_s = 60, dead_letters = true }
       updater-ranking = { min = 1, publishes_minutes = 15 }
-      updater-weekly  = { min = 0, publishes_minutes = 240 }
+      updater-weekly  = { min = 0, publishes_minutes = 240, waits_s = 14400, waits_from = "joiner-weekly" }
     }
   }
 
@@ -315,6 +315,11 @@ run "alarms" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["joiner-ranking-behind"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["updater-ranking-publishes"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["updater-weekly-publishes"].treat_missing_data == "missing"
     error_message = "Where data must flow its absence is an alarm; a stopped updater says nothing."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["updater-weekly-waits"].metric_name == "freshet_oldest_unlearned_seconds" && aws_cloudwatch_metric_alarm.this["updater-weekly-waits"].dimensions["service"] == "joiner-weekly" && aws_cloudwatch_metric_alarm.this["updater-weekly-waits"].threshold == 14400 && aws_cloudwatch_metric_alarm.this["updater-weekly-waits"].treat_missing_data == "breaching"
+    error_message = "Somebody hears of examples that nobody learns, and of a start signal that is missing."
   }
 
   assert {

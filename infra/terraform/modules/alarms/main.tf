@@ -48,6 +48,18 @@ locals {
     } if service.publishes_minutes != null
   ]...)
 
+  # Told by a joiner, who runs all the time: its silence would start no updater, and nobody would hear of it.
+  waiting = {
+    for name, service in var.services : "${name}-waits" => {
+      says       = "Examples wait for ${name}, or nobody says whether they do."
+      metric     = "freshet_oldest_unlearned_seconds"
+      dimensions = { stack = var.name, service = service.waits_from }
+      above      = service.waits_s
+      minutes    = 5
+      silence    = "breaching"
+    } if service.waits_s != null
+  }
+
   letters = {
     for name, service in var.services : "${name}-dead-letters" => {
       says       = "${name} refuses records."
@@ -98,7 +110,7 @@ locals {
     }
   ]...)
 
-  alarms = merge(local.services, local.readers, local.learners, local.letters, local.doors, local.nodes)
+  alarms = merge(local.services, local.readers, local.learners, local.waiting, local.letters, local.doors, local.nodes)
 }
 
 resource "aws_sns_topic" "this" {

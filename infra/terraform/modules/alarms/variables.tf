@@ -34,18 +34,25 @@ variable "cluster_name" {
 }
 
 variable "services" {
-  description = "Service → its least number of tasks, the age of records that is too old, the minutes in which it must publish, and whether it makes dead letters."
+  description = "Service → its least number of tasks, the age of records that is too old, the minutes in which it must publish, how long its examples may wait as `waits_from` tells it, and whether it makes dead letters."
 
   type = map(object({
     min               = number
     behind_s          = optional(number)
     publishes_minutes = optional(number)
+    waits_s           = optional(number)
+    waits_from        = optional(string)
     dead_letters      = optional(bool, false)
   }))
 
   validation {
     condition     = alltrue([for s in var.services : s.publishes_minutes == null ? true : s.publishes_minutes >= 1 && s.publishes_minutes <= 1440])
     error_message = "CloudWatch looks back a day at most."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.services : (s.waits_s == null) == (s.waits_from == null)])
+    error_message = "Somebody tells how long examples wait: `waits_from` names the joiner."
   }
 }
 

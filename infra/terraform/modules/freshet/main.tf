@@ -212,6 +212,8 @@ module "alarms" {
       min               = service.scaling.min
       behind_s          = service.scaling.age_s == null ? null : 6 * service.scaling.age_s
       publishes_minutes = service.kind != "updater" ? null : max(15, ceil(2 * var.tasks[service.task].publish_s / 60))
+      waits_s           = service.kind != "updater" ? null : max(900, 2 * var.tasks[service.task].publish_s)
+      waits_from        = service.kind != "updater" ? null : "joiner-${service.task}"
       dead_letters      = contains(service.writes, "dead-letters")
     } if service.kind != "jobs"
   }
