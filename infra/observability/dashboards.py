@@ -11,6 +11,8 @@ from typing import Any
 FOLDER = Path(__file__).parent / "dashboards"
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
 WIDTH, HEIGHT = 24, 8
+SIGNED = ("s", "none")
+"""Units of what may be below 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Panel:
     Args:
         title: what is seen.
         asked: query → its legend, in which ``{{label}}`` stands for a label's value.
-        unit: in Grafana's words: ``s``, ``reqps``, ``percentunit``, ``bytes``, ``short``.
+        unit: in Grafana's words: ``s``, ``reqps``, ``percentunit``, ``bytes``, ``short``; ``none`` for differences.
     """
 
     title: str
@@ -49,6 +51,13 @@ def quality(metric: str) -> Panel:
     return Panel(metric, {asked: "{{prediction}}, {{slice}}"})
 
 
+def shadow(rival: str) -> dict[str, str]:
+    """Log loss of the candidate, less a rival's over the same rows: above the gate's margin nothing more is published."""
+    ours, theirs = (f'updater_quality{{metric="logloss", prediction="{name}"}}' for name in ("live", rival))
+    return {f"{ours} - on (instance, slice) {theirs}": f"less {rival}, {{{{slice}}}}"}
+
+
+ANSWERED = 'sum(rate(ranking_requests_total{route=~"/rank|/recommend", status="200"}[1m]))'
 AGE = Panel("age of the served bundle", {"time() - ranking_bundle_created_seconds": "{{instance}}"}, "s")
 EVENTS = Panel("events", rate("collector_events_total", "action"), "reqps")
 ANSWERS = Panel("answers", {"freshet:ranking_requests:rate1m": "{{route}} {{status}}"}, "reqps")
@@ -100,7 +109,14 @@ DASHBOARDS: dict[str, tuple[tuple[Panel, ...], ...]] = {
             Panel("new items encoded", {"rate(updater_items_encoded_total[1m])": "a second"}, "reqps"),
         ),
         (
-            Panel("challengers: log loss gained over the champion", {"updater_challenger_gain": "{{challenger}}, {{bound}}"}),
+            Panel("log loss of the candidate, less that of its rivals", shadow("served") | shadow("frozen"), "none"),
+            Panel("canaries: from the last full bundle to the candidate", {"updater_canary_shift": "mean change"}),
+            Panel("not tracked", {"increase(updater_untracked_total[10m])": "{{store}}"}),
+        ),
+        (
+            Panel(
+                "challengers: log loss gained over the champion", {"updater_challenger_gain": "{{challenger}}, {{bound}}"}, "none"
+            ),
             Panel("challengers: lists compared", {"updater_challenger_lists": "{{challenger}}"}),
             Panel(
                 "challengers: promoted, held back",
@@ -112,7 +128,12 @@ DASHBOARDS: dict[str, tuple[tuple[Panel, ...], ...]] = {
         ),
     ),
     "serving": (
-        (ANSWERS, LATENCY, Panel("requests in work", {"ranking_in_work": "{{instance}}"})),
+        (
+            ANSWERS,
+            LATENCY,
+            Panel("requests in work", {"ranking_in_work": "{{instance}}"}),
+            Panel("answers not in the best order", {f"sum(rate(ranking_explored_total[1m])) / {ANSWERED}": "share"}, "percentunit"),
+        ),
         (
             Panel(
                 "candidates",
@@ -202,7 +223,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
         "title": panel.title,
         "datasource": SOURCE,
         "targets": targets,
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0 if panel.unit != "s" else None}, "overrides": []},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": None if panel.unit in SIGNED else 0}, "overrides": []},
         "options": {"tooltip": {"mode": "multi", "sort": "desc"}, "legend": {"displayMode": "list", "placement": "bottom"}},
     }
 
