@@ -16,8 +16,8 @@ FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     CLOCK: (("joiner",), ("joiner",)),
     "items": (("collector",), ("collector", "features", "updater")),
     "impressions": (("ranking",), ("joiner",)),
-    "examples": (("joiner",), ("updater",)),
-    "windows": (("updater",), ("updater",)),
+    "examples": (("joiner",), ("joiner", "updater")),
+    "windows": (("updater",), ("joiner", "updater")),
     "bundles": (("updater",), ("ranking",)),
     "dead-letters": (("collector", "features", "joiner", "updater"), ("operator",)),
 }
