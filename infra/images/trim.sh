@@ -14,8 +14,9 @@ find "$packages" -name '*.so' ! -path '*.libs/*' ! -path '*/nvidia/*' ! -path '*
 find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name 'sso*' ! -name sts ! -name signin -exec rm -rf {} +
 rm -rf "$packages"/boto3/examples "$packages"/boto3/data/*
 
-# grammars of languages that no traceback is written in
-find "$packages" -path '*/pygments/lexers/*.py' ! -name '__init__.py' ! -name '_mapping.py' ! -name 'python.py' ! -name 'special.py' -delete
+# grammars of languages that neither tracebacks nor settings are written in
+find "$packages" -path '*/pygments/lexers/*.py' ! -name '__init__.py' ! -name '_mapping.py' ! -name 'python.py' \
+    ! -name 'data.py' ! -name 'special.py' -delete
 
 # what makes models, and the library for C++ beside the one for Python
 rm -rf "$packages"/onnxruntime/capi/libonnxruntime.so* "$packages"/onnxruntime/datasets "$packages"/onnxruntime/quantization \
