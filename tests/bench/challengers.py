@@ -1,8 +1,8 @@
 """``python -m tests.bench.challengers``: how often a race is wrong, how soon it leaves a bad champion, and what challengers cost.
 
 A/A streams compare two equal configurations, and are looked at after every window: thousands of simulated streams of paired losses,
-and the updater's own learner under other seeds on a real grocer's households. A bad start is a champion with a hundred times the
-rates. Reads The Complete Journey from its package; what it makes of it is kept in the learning bench's cache.
+and pairs of the updater's own learners, pretrained from two seeds, on a real grocer's households. A bad start is a champion with a
+hundred times the rates. Reads The Complete Journey from its package; what it makes of it is kept in the learning bench's cache.
 """
 
 import argparse
@@ -64,10 +64,12 @@ def main() -> int:
         print(f"A/A, simulated, {kind:9} {sequence:6.1%} of {arguments.streams} promote wrongly; looked at as if once, {once:.1%}")
     prepared = prepare(SETS["complete_journey"], Source(Path(), arguments.cache), arguments.share)
     stream = Stream.of(prepared.stream.batch, AT_ONCE, prepared.of.warm)
-    task, state = _pretrained(prepared, stream)
-    promoted = 0
+    task, promoted = prepared.of.task, 0
+    state = _pretrained(prepared, stream, task)
     for seed in range(8, 8 + arguments.real):
-        found = raced(prepared, stream, task, state, task.learning, msgspec.structs.replace(task.learning, seed=seed))
+        other = msgspec.structs.replace(task.learning, seed=seed)
+        twin = _pretrained(prepared, stream, msgspec.structs.replace(task, learning=other))
+        found = raced(prepared, stream, task, state, task.learning, other, twin)
         promoted += found.promoted is not None
         print(f"A/A, learner, seed {seed}: {_told(found)}", flush=True)
     learning = task.learning
@@ -118,12 +120,11 @@ def _gains(kind: str, lists: int, rng: np.random.Generator) -> NDArray[np.float6
     return noise if kind == "normal" else noise + 0.005 * np.where(np.arange(lists) // 500 % 2, 1, -1)
 
 
-def _pretrained(prepared: Prepared, stream: Stream) -> tuple[Task, State]:
-    """The task, and the state in which live learning begins."""
-    task = prepared.of.task
+def _pretrained(prepared: Prepared, stream: Stream, task: Task) -> State:
+    """The state in which live learning begins."""
     model = Freshet(task, prepared.inputs, prepared.assortment, epochs=1)
     model.begin(stream, np.arange(stream.start))
-    return task, model.learner.state()
+    return model.learner.state()
 
 
 def _champion(prepared: Prepared, task: Task, state: State) -> Learner:
@@ -134,13 +135,19 @@ def _champion(prepared: Prepared, task: Task, state: State) -> Learner:
 
 
 def raced(
-    prepared: Prepared, stream: Stream, task: Task, state: State, learning: LearningSettings,
-    *challengers: LearningSettings,
+    prepared: Prepared, stream: Stream, task: Task, state: State, champion: LearningSettings, challenger: LearningSettings,
+    twin: State | None = None,
 ) -> Raced:  # fmt: skip
-    """Race these settings from the pretrained state to the stream's end, or to the first promotion."""
-    task = msgspec.structs.replace(task, learning=learning, challengers=challengers)
+    """Race a champion and a challenger from the pretrained state to the stream's end, or to the promotion.
+
+    With ``twin`` the challenger begins in that state instead.
+    """
+    task = msgspec.structs.replace(task, learning=champion, challengers=(challenger,))
     race = Race(_champion(prepared, task, state))
     race.judge(())
+    race.follow(race.turn(), 0)
+    if twin:
+        race.challengers["c1"].load(twin)
     return _run(race, task, stream, (known.examples() for known in windows(stream, DAY)))
 
 
@@ -182,7 +189,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=1_000, help="simulated, of each kind")
     parser.add_argument("--lists", type=int, default=20_000, help="in a simulated stream")
-    parser.add_argument("--real", type=int, default=5, help="A/A streams through the learner")
+    parser.add_argument("--real", type=int, default=3, help="A/A streams through the learner")
     parser.add_argument("--share", type=float, default=0.03, help="of the households")
     parser.add_argument("--cache", type=Path, default=ROOT / ".state" / "bench" / "learning")
     return parser.parse_args()

@@ -21,7 +21,7 @@ from shared.bundles.objects import MemoryObjects
 from shared.bundles.reader import BundleReader
 from shared.bundles.storage import Storage
 from shared.errors import BundleRefused
-from shared.messages import WindowPlan
+from shared.messages import Example, WindowPlan
 from shared.tasks import GateSettings
 from tests import learning
 from tests.bundles import a_key
@@ -35,6 +35,12 @@ log = structlog.stdlib.get_logger()
 def a_life(storage: Storage, checkpoint: recovery.Checkpoint, chain: Chain, epoch: int) -> Life:
     settings = UpdaterSettings(publish_s=0, dense_s=0, full_s=1e9, full_deltas=1_000, ripe_s=0)
     return begin(settings, TASK, storage, a_key(), Beginning(checkpoint, chain, epoch, ()), lambda _: None, log)
+
+
+def seldom(some: list[Example]) -> list[Example]:
+    """The first list is of a user who never comes again: what a challenger learned of it is in no later delta."""
+    impression = msgspec.structs.replace(some[0].impression, user_id="seldom")
+    return [msgspec.structs.replace(some[0], impression=impression), *some[1:]]
 
 
 def pointer(storage: Storage) -> Pointer:
@@ -55,7 +61,7 @@ def raced() -> tuple[Storage, list[Window], str]:
     for number in range(1, WINDOWS + 1):
         race = life.student.race.turn()
         plan = WindowPlan(task="ranking", window=number, epoch=2, ranges={}, planned_at=float(number), race=race)
-        windows.append(Window(plan, examples(number)))
+        windows.append(Window(plan, seldom(examples(number)) if number == 1 else examples(number)))
         learn(windows[-1:], life.student, life.prequential, life.releases, log)
         while storage.manifest(pointer(storage).version).window < number:
             learn([None], life.student, life.prequential, life.releases, log)
