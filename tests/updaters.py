@@ -29,12 +29,12 @@ class Updaters:
     started: "list[Process]" = field(default_factory=list)
 
     def start(self, failpoint: str = "", module: str = "services.updater", without: str = "", **settings: object) -> "Process":
-        """One more updater; ``without`` names a safeguard of ``tests.faults.hasty_updater`` that is off."""
+        """One more updater, or another module with its arguments; ``without`` names a safeguard that is off."""
         port = free_block(1)
         given = {f"FRESHET_{name.upper()}": str(value) for name, value in settings.items()}
         environment = self.environment | {"FRESHET_UPDATER_PORT": str(port), "FRESHET_FAILPOINT": failpoint} | given
         path = self.home / f"updater-{port}-{time.monotonic_ns()}.log"
-        entry = ("tests.faults.hasty_updater", without) if without else (module,)
+        entry = ("tests.faults.hasty_updater", without) if without else tuple(module.split())
         forked = Forked(entry[0], entry[1:], {**os.environ, **environment}, path)
         self.started.append(Process(forked, port, path))
         return self.started[-1]
