@@ -7,6 +7,7 @@ import pytest
 
 from shared.datasets import clickstreams, online_retail
 from shared.datasets.candidates import NOTHING, Candidate
+from shared.datasets.movielens import GENRES, MovieLens
 from shared.datasets.open_bandit import OpenBandit
 from shared.datasets.repeats import NEVER, Repeats
 from shared.datasets.trivago import Offer, Trivago
@@ -76,6 +77,43 @@ def test_open_bandit_shows_one_item_at_a_time_clicked_or_not(tmp_path: Path) -> 
     assert [[event.action for event in moment.events] for moment in moments] == [["view"], ["view", "click"]]
     [place] = moments[1].lists[0].candidates
     assert (place.item_id, place.position, place.affinity, place.propensity) == ("men-1", 3.0, 2.0, 0.03)  # type: ignore[attr-defined]
+
+
+def movielens(folder: Path, owners: bool) -> MovieLens:
+    """Three ratings by two users, in the owner's format or in RecBole's."""
+    ratings = "7\t1\t3\t881250949\n8\t1\t4\t881250948\n7\t2\t5\t881250949\n"
+    if owners:
+        (folder / "u.data").write_text(ratings)
+        flags = {1: ("Animation", "Comedy"), 2: ("Drama",)}
+        (folder / "u.item").write_text(
+            "".join(
+                f"{film}|{title}|01-Jan-1995||address|{'|'.join(str(int(genre in flags[film])) for genre in GENRES)}\n"
+                for film, title in ((1, "Toy Story (1995)"), (2, "Misérables, Les (1995)"))
+            ),
+            encoding="latin1",
+        )
+    else:
+        (folder / "ml-100k.inter").write_text("user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + ratings)
+        (folder / "ml-100k.item").write_text(
+            "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+            "1\tToy Story\t1995\tAnimation Comedy\n2\tMisérables, Les\t1995\tDrama\n"
+        )
+    return MovieLens(folder)
+
+
+@pytest.mark.parametrize("owners", [True, False])
+def test_movielens_makes_a_list_of_each_rating_positive_where_it_is_four_or_more(tmp_path: Path, owners: bool) -> None:
+    shop = movielens(tmp_path, owners)
+    assert {name: (item.title, item.category) for name, item in shop.items.items()} == {
+        "1": ("Toy Story (1995), Animation Comedy", "Animation Comedy"),
+        "2": ("Misérables, Les (1995), Drama", "Drama"),
+    }
+    first, second = shop.moments()
+    assert (first.user_id, second.user_id, second.time) == ("8", "7", 881250949.0)
+    assert [(ranked.candidates[0].item_id, ranked.bought) for ranked in (*first.lists, *second.lists)] == [
+        ("1", 0), ("1", NOTHING), ("2", 0),
+    ]  # fmt: skip
+    assert [(event.item_id, event.action) for event in second.events] == [("1", "view"), ("2", "view"), ("2", "purchase")]
 
 
 def test_clickstreams_count_what_a_session_does_to_one_item_once(tmp_path: Path) -> None:

@@ -38,6 +38,16 @@ def test_a_full_retrain_is_compared_by_its_cost() -> None:
     assert "1/60 of it" in " ".join(sentences(figures))
 
 
+def test_what_text_gives_to_cold_items_is_told_beside_what_else_both_models_see() -> None:
+    figures = {
+        "freshet": row(0.42),
+        "freshet_ids_text": row(0.43, **{"item_cold.auc": 0.71}),
+        "freshet_ids_alone": row(0.44, **{"item_cold.auc": 0.66}),
+    }
+    [said] = [sentence for sentence in sentences(figures) if sentence.startswith("Cold items")]
+    assert said == ("Cold items, without counters and categories, AUC of rows: 0.7100 with text, 0.6600 with ids alone: +0.0500.")
+
+
 def test_the_gain_is_told_by_age_youngest_first_and_is_nothing_for_a_model_that_never_learns() -> None:
     figures = {
         "frozen_counters": row(0.5, auc=0.70),

@@ -88,6 +88,19 @@ def test_an_outcome_is_learned_with_its_list_or_later_as_a_correction_and_never_
     assert any(seen[n] > played.batch.time[n] + 5 * MINUTE for n in due)  # some came as corrections
 
 
+def test_a_windows_lists_and_corrections_are_learned_in_the_order_in_which_they_came() -> None:
+    played, between = stream(), 0
+    for known in windows(played, 5 * MINUTE):
+        examples = known.examples()
+        numbers = [origin.offset for origin in examples.origins]
+        came = np.where(examples.kinds, played.arrival[numbers], played.batch.time[numbers])
+        assert (np.diff(came) >= 0).all()
+        assert (examples.time == played.batch.time[numbers]).all()
+        assert np.bincount(examples.list).tolist() == np.where(examples.kinds, 1, 5).tolist()
+        between += int(examples.kinds[: np.flatnonzero(~examples.kinds).max(initial=0)].sum())
+    assert between, "no correction came between two lists"
+
+
 def test_a_rival_learns_each_list_once_when_its_label_is_settled() -> None:
     spy, played = Spy(), stream()
     replay(played, spy, 5 * MINUTE)

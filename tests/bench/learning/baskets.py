@@ -14,6 +14,8 @@ from tests.bench.learning.columns import cut, load, save
 from tests.bench.learning.protocol import F8
 
 TOP = 10
+RESAMPLES = 500
+MEASURES = ("recall_at_10", "repeat_recall_at_10", "explore_recall_at_10")
 ABOUT = (
     "The target is each household's last basket, of products in at least 17 baskets of the sample; asked are all that the "
     "household bought before and the 500 products sold most in the 28 days before. Personal top frequency is baskets_before: it "
@@ -41,19 +43,23 @@ class Questions:
         """The questions asked in [begin, end)."""
         return cut(self.batch, np.flatnonzero((self.batch.time >= begin) & (self.batch.time < end)))
 
-    def measure(self, scores: F8) -> dict[str, float]:
-        """Recall@10: of the basket, of its products that were bought before, of its new ones; the mean over households."""
+    def recalls(self, scores: F8) -> F8:
+        """Recall@10 of each household, (m, 3): of its basket, of its products that were bought before, of its new ones.
+
+        NaN where nothing was wanted.
+        """
         hits = np.zeros((len(self.wanted), 2))
         for number in range(len(self.wanted)):
             rows = np.flatnonzero(self.batch.list == number)
             top = rows[np.argsort(-scores[rows], kind="stable")[:TOP]]
             found = top[self.target[top]]
             hits[number] = (self.before[found] > 0).sum(), (self.before[found] == 0).sum()
-        return {
-            "recall_at_10": _mean(hits.sum(1), self.wanted.sum(1)),
-            "repeat_recall_at_10": _mean(hits[:, 0], self.wanted[:, 0]),
-            "explore_recall_at_10": _mean(hits[:, 1], self.wanted[:, 1]),
-        }
+        found, wanted = (np.column_stack([part.sum(1), part]) for part in (hits, self.wanted))
+        return np.divide(found, wanted, out=np.full(found.shape, np.nan), where=wanted > 0)
+
+    def measure(self, scores: F8) -> dict[str, float]:
+        """The mean of each over households."""
+        return dict(zip(MEASURES, np.nanmean(self.recalls(scores), axis=0).tolist(), strict=True))
 
     def save(self, file: Path) -> None:
         """Keep them."""
@@ -67,10 +73,20 @@ class Questions:
         return cls(load(file), kept["target"], kept["wanted"], kept["before"])
 
 
-def _mean(hits: F8, sizes: NDArray[np.int64]) -> float:
-    """Mean share of what was wanted, over those who wanted some."""
-    some = sizes > 0
-    return float((hits[some] / sizes[some]).mean())
+def over(recalls: F8, usual: F8, seed: int = 7) -> dict[str, list[float]]:
+    """Recall@10 of the basket over the usual one's, and explore recall@10: value and 95% interval, by resampling households.
+
+    Args:
+        recalls, usual: (m, 3) see :meth:`Questions.recalls`; the usual one is what the first is held against.
+        seed: of the resampling.
+    """
+    rng, households = np.random.default_rng(seed), len(recalls)
+    everybody = np.arange(households)
+    drawn = [everybody, *(rng.integers(0, households, households) for _ in range(RESAMPLES))]
+    ratios = np.array([np.nanmean(recalls[one, 0]) / np.nanmean(usual[one, 0]) for one in drawn])
+    explored = np.array([np.nanmean(recalls[one, 2]) for one in drawn])
+    named = {"recall_over_usual": ratios, "explore_recall": explored}
+    return {name: [float(values[0]), *np.percentile(values[1:], [2.5, 97.5]).tolist()] for name, values in named.items()}
 
 
 def questions(

@@ -59,13 +59,14 @@ def rows_of(batch: Batch, lists: I8) -> I8:
 
 
 def cut(batch: Batch, lists: I8, rows: I8 | None = None) -> Batch:
-    """These lists alone, or these rows of them, each its list's only one; the profiles are shared, not copied."""
+    """These lists alone, in this order, or these rows of them, each its list's only one; the profiles are shared, not copied."""
     chosen = rows_of(batch, lists) if rows is None else rows
-    number = np.searchsorted(lists, batch.list[chosen]) if rows is None else np.arange(len(chosen))
+    order = np.argsort(lists)
+    number = order[np.searchsorted(lists, batch.list[chosen], sorter=order)] if rows is None else np.arange(len(chosen))
     return replace(
         batch,
         list=number,
-        origins=tuple(Origin("lists", 0, one) for one in lists.tolist()),
+        origins=tuple(batch.origins[one] for one in lists.tolist()),
         keys={name: column[chosen] for name, column in batch.keys.items()},
         **{name: getattr(batch, name)[lists] for name in BY_LIST},
         **{name: getattr(batch, name)[chosen] for name in BY_ROW},

@@ -145,12 +145,21 @@ def mishap(kind: type[Lost] | type[Late], amount: float) -> Make:
     return lambda prepared, setting, seed: kind(ours(Freshet)(prepared, setting, seed), amount)
 
 
-NO_COUNTERS, IDS = Sight(counters=False), Sight(text=False, counters=False)
+def without_kinds(sight: Sight) -> Make:
+    """The project's learner that knows no item's category or brand."""
+    make, kinds = ours(Freshet, sight), ("category", "brand")
+    return lambda prepared, setting, seed: make(prepared, {**setting, "without": (*setting.get("without", ()), *kinds)}, seed)
+
+
+NO_COUNTERS, NO_TEXT, IDS = Sight(counters=False), Sight(text=False), Sight(text=False, counters=False)
 AGES = {"1 min": 60.0, "10 min": 600.0, "1 h": HOUR, "6 h": 6 * HOUR, "1 d": DAY, "7 d": 7 * DAY}
 CONTESTANTS: dict[str, Contestant] = {
     "freshet": Contestant("the project's learner, all inputs", ours(Freshet), LEARNING),
     "freshet_no_counters": Contestant("the same without counters", ours(Freshet, NO_COUNTERS), like="freshet"),
+    "freshet_no_text": Contestant("the same without text", ours(Freshet, NO_TEXT), like="freshet"),
     "freshet_ids": Contestant("the same without counters and text", ours(Freshet, IDS), like="freshet"),
+    "freshet_ids_alone": Contestant("the same without counters, text, category and brand", without_kinds(IDS), LEARNING),
+    "freshet_ids_text": Contestant("the same without counters, category and brand", without_kinds(NO_COUNTERS), LEARNING),
     "frozen": Contestant("base model, no counters, never learns on", ours(Frozen, NO_COUNTERS), STANDING),
     "frozen_counters": Contestant("base model, counters stay fresh, never learns on", ours(Frozen), STANDING),
     "retrained_weekly": Contestant(

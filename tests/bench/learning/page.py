@@ -8,7 +8,8 @@ from tests.bench.learning import goals
 from tests.bench.learning.contestants import LEARNING, STANDING, TREES, TUNED_ON, WABBIT
 from tests.bench.learning.measures import COLD, NEW
 from tests.bench.learning.plot import gains
-from tests.bench.learning.results import Results
+from tests.bench.learning.results import CORRECTED, Results
+from tests.bench.learning.sets import SETS
 
 Figures = Mapping[str, Any]
 HEAD = """# How good incremental learning is, on public data
@@ -16,10 +17,10 @@ HEAD = """# How good incremental learning is, on public data
 Written by `make bench-learning DATA=DIR` (`python -m tests.bench.learning --data DIR`), with `learning.json` beside it; no figure
 is typed in. The sets are replayed through the updater's own learner: a window is predicted, whole lists at once, and then learned.
 Features are made by the project's own fold and assembly at the moment of each list. Labels come late (log-normal): the project's
-learner takes those that came after their window as corrections, a rival learns a list once its label is settled. History, the first
-part, is learned by every model; settings are chosen on its newest {tuned:.0%} by log loss, {budget} at most for each. Where a set
-has no impressions the negatives are sampled, from what was known before each list alone, and every model is told the sampling's
-log-odds: such figures compare models, nothing else.
+learner takes those that came after their window as corrections, in the order of their coming; a rival learns a list once its label
+is settled. History, the first part, is learned by every model; settings are chosen on its newest {tuned:.0%} by log loss, {budget}
+at most for each. Where a set has no impressions the negatives are sampled, from what was known before each list alone, and every
+model is told the sampling's log-odds: such figures compare models, nothing else.
 
 Δ is freshet less the row, of the first seed, with its paired 95% interval (whole moments are resampled): a positive Δ AUC and a
 negative Δ log loss mean that freshet is better. CPU-seconds are one thread's, of learning in the live part, retraining included.
@@ -29,10 +30,6 @@ labels' delay takes most labels as corrections.
 """
 PLOT = """## The gain against the age of the served snapshot
 ![AUC above the frozen base with fresh counters, by age](LEARNING.svg)
-"""
-LEFT_OUT = """
-## What is not here
-MovieLens-100K: no package was found on the index that ships it with its times, so that it was not played.
 """
 
 
@@ -44,7 +41,9 @@ def write(results: Results, file: Path) -> None:
     parts += [section(name, figures) for name, figures in results.sets.items()]
     if any(gains(figures) for figures in results.sets.values()):
         parts.append(PLOT)
-    file.write_text("\n".join([*parts, LEFT_OUT]))
+    if missing := [name for name in SETS if name not in results.sets]:
+        parts.append(f"## What is not here\nDeclared and not played: {', '.join(missing)}.\n")
+    file.write_text("\n".join(parts))
 
 
 def section(name: str, figures: Figures) -> str:
@@ -76,7 +75,9 @@ def section(name: str, figures: Figures) -> str:
             ]
     if "next_basket" in about:
         lines += ["", *_baskets(figures)]
-    if missing := about.get("not_played"):
+    if older := [name for name, one in figures.items() if not one.get("ordered", not name.startswith(CORRECTED))]:
+        lines += ["", f"Played while corrections were learned at their window's end, not as they came: {', '.join(older)}."]
+    if missing := [name for name in about.get("not_played", ()) if name not in figures]:
         lines += ["", f"Declared for this set and not played: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"
 
@@ -128,12 +129,21 @@ def sentences(figures: Figures) -> Iterator[str]:
         yield f"MRR within lists: {base['mrr']:.4f}; the order as shown {order['mrr']:.4f}."
 
 
+COMPARED = (
+    ("freshet_ids_text", "freshet_ids_alone", "ids alone", "without counters and categories"),
+    ("freshet_no_counters", "freshet_ids", "no text", "without counters"),
+    ("freshet", "freshet_no_text", "no text", "with all inputs"),
+)
+"""What the text gives to cold items: with it, without it, and what else both see."""
+
+
 def _cold(figures: Figures) -> Iterator[str]:
-    text, ids = (figures.get(name, {}) for name in ("freshet_no_counters", "freshet_ids"))
-    for metric, title in (("auc", "AUC of rows"), ("mrr", "MRR of lists whose positive is one")):
-        if (name := f"item_cold.{metric}") in text and name in ids:
-            gain = text[name] - ids[name]
-            yield f"Cold items, without counters, {title}: {text[name]:.4f} with text, {ids[name]:.4f} with ids alone: {gain:+.4f}."
+    for model, without, title, beside in COMPARED:
+        text, plain = figures.get(model, {}), figures.get(without, {})
+        for metric, measure in (("auc", "AUC of rows"), ("mrr", "MRR of lists whose positive is one")):
+            if (name := f"item_cold.{metric}") in text and name in plain:
+                gain = text[name] - plain[name]
+                yield f"Cold items, {beside}, {measure}: {text[name]:.4f} with text, {plain[name]:.4f} with {title}: {gain:+.4f}."
 
 
 def _against(figures: Figures, name: str, title: str) -> Iterator[str]:
@@ -188,10 +198,13 @@ def _baskets(figures: Figures) -> Iterator[str]:
     models = {name: one for name, one in figures.items() if "recall_at_10" in one and one["group"] in ("models", "orders")}
     for name, one in sorted(models.items(), key=lambda item: -item[1]["recall_at_10"]):
         yield f"| {name} | {one['recall_at_10']:.4f} | {one['repeat_recall_at_10']:.4f} | {one['explore_recall_at_10']:.4f} |"
-    if {"freshet", "baskets_before"} <= models.keys():
-        own, usual = models["freshet"]["recall_at_10"], models["baskets_before"]["recall_at_10"]
+    if "recall_over_usual" in (own := models.get("freshet", {})):
+        (ratio, low, high), (explored, least, most) = own["recall_over_usual"], own["explore_recall"]
         yield ""
-        yield f"- Recall@10 is {own / usual:.3f} times that of personal top frequency; a household's last basket is few products."
+        yield (
+            f"- Recall@10 is {ratio:.3f} times that of personal top frequency (95%: {low:.3f} to {high:.3f}), explore recall@10 "
+            f"{explored:.4f} ({least:.4f} to {most:.4f}), households resampled: so few last baskets tell no smaller difference."
+        )
 
 
 def _cost(found: Figures) -> float:

@@ -116,7 +116,7 @@ class Known:
         return lists
 
     def examples(self) -> Batch:
-        """The window's lists with the outcomes that came in time, and the corrections of earlier lists that came in it."""
+        """The window's lists with the outcomes that came in time, and corrections of earlier ones, in the order of their coming."""
         stream, shown = self.stream, self.shown
         lists = cut(stream.batch, shown)
         late = stream.arrival[shown] >= self.end
@@ -125,7 +125,8 @@ class Known:
         corrected = corrected[corrected >= stream.start]
         only = cut(stream.batch, corrected, stream.positives[corrected])
         corrections = replace(only, kinds=np.ones(len(corrected), np.bool_), late=np.ones_like(only.late))
-        return beside(replace(lists, labels=labels), corrections)
+        came = np.concatenate([lists.time, stream.arrival[corrected]])
+        return cut(beside(replace(lists, labels=labels), corrections), np.argsort(came, kind="stable"))
 
 
 class Model(Protocol):

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.learning.baskets import ABOUT
+from tests.bench.learning.baskets import ABOUT, Questions, over
 from tests.bench.learning.contestants import Contestant
 from tests.bench.learning.play import Played
+from tests.bench.learning.protocol import F8
 
 FIRST, WHOLE = "first", ("auc", "logloss", "ece")
+CORRECTED = ("freshet", "age_", "lost_", "late_")
+"""Models that learn corrections."""
 SPREAD, SPREADS = "sd", ("auc", "logloss", "ece", "mrr", "item_cold.auc")
 
 
@@ -63,13 +66,22 @@ def figures_of(played: Played, contestants: Mapping[str, Contestant]) -> dict[st
             "seeds": len(run.scores),
             "setting": run.setting,
             "cpu_s": run.cpu,
+            "ordered": run.ordered or not name.startswith(CORRECTED),
         }
         if contestant.group == "ages":
             found |= {"age": name.removeprefix("age_"), "window_s": contestant.window}
         figures[name] = found
     for name, difference in _differences(played, contestants).items():
         figures[name]["freshet_less_this"] = difference
+    if questions is not None and {"freshet", "baskets_before"} <= played.runs.keys():
+        own, usual = (_recalls(played, questions, name) for name in ("freshet", "baskets_before"))
+        figures["freshet"] |= over(own, usual)
     return figures
+
+
+def _recalls(played: Played, questions: Questions, name: str) -> F8:
+    """Each household's, (m, 3), the mean over seeds."""
+    return np.mean([questions.recalls(answers.astype(np.float64)) for answers in played.runs[name].answers], axis=0)
 
 
 def _means(measured: list[dict[str, float]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from services.updater.texts import TextCache
 from shared.datasets import clickstreams, online_retail, open_bandit, repeats, trivago
 from shared.datasets.complete_journey import Journey
 from shared.datasets.moments import Shop
+from shared.datasets.movielens import MovieLens
 from shared.datasets.open_bandit import OpenBandit
 from shared.datasets.trivago import Trivago
 from shared.features.assemble import Assembler
@@ -84,7 +85,7 @@ LONGEST = 50
 AGES = ("1min", "10min", "1h", "6h", "1d", "7d")
 MISHAPS = ("lost_1%", "lost_10%", "lost_50%", "late_1", "late_5")
 ALWAYS = ("freshet", "freshet_no_counters", "frozen", "frozen_counters", "vowpal_wabbit", "river_lr", "river_fm")
-TEXT = ("freshet_ids",)
+TEXT = ("freshet_no_text", "freshet_ids", "freshet_ids_text", "freshet_ids_alone")
 
 
 def ages(*without: str) -> tuple[str, ...]:
@@ -142,6 +143,19 @@ SETS = {
                 "lightgbm_weekly",
                 "retrained_weekly",
             ),
+        ),
+        PublicSet(
+            name="movielens_100k",
+            about=(
+                "MovieLens-100K. A list is one film that a user rated, positive where the rating is 4 or 5; nothing is sampled. "
+                "The rating is told at once. The files come from the owner, or out of RecBole's package."
+            ),
+            read=lambda source, share, seed: MovieLens(source.data / "movielens_100k"),
+            share=1.0,
+            task=_task("purchase", (), (64, 32), batch=64),
+            window=HOUR,
+            delays=Delays(median=1.0, p90=5.0, attribution=60.0),
+            models=(*ALWAYS, *TEXT, "lightgbm_static", "lightgbm_weekly", "retrained_weekly", *ages("1h")),
         ),
         PublicSet(
             name="open_bandit",
