@@ -115,6 +115,18 @@ DASHBOARDS: dict[str, tuple[tuple[Panel, ...], ...]] = {
         ),
         (
             Panel(
+                "the breaker",
+                {
+                    "updater_learning_stopped": "learning is stopped",
+                    "updater_still_inputs": "inputs that stand still",
+                    "updater_suspect_items": "items that bots push",
+                },
+            ),
+            Panel("windows skipped", rate("updater_windows_skipped_total", "reason"), "reqps"),
+            Panel("drift told of", {"increase(updater_drift_total[10m])": "{{detector}}, {{watched}}"}),
+        ),
+        (
+            Panel(
                 "challengers: log loss gained over the champion", {"updater_challenger_gain": "{{challenger}}, {{bound}}"}, "none"
             ),
             Panel("challengers: lists compared", {"updater_challenger_lists": "{{challenger}}"}),

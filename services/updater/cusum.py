@@ -25,8 +25,8 @@ AGE = "user.age_s"
 YOUNG = 86_400.0
 HIGHEST = 2.0
 """Times the alarm that a sum may reach, so that an attack's end is noticed soon."""
-FORGOTTEN = 86_400.0
-"""Seconds of the plans' time after which an item that no young user was shown is nobody's suspect."""
+FORGOTTEN, SWEEP = 86_400.0, 3_600.0
+"""Seconds of the plans' time after which an item that no young user was shown is nobody's suspect, and between two looks."""
 
 F8 = NDArray[np.float64]
 
@@ -55,6 +55,8 @@ class Cusum:
     sums: dict[int, tuple[float, float]] = field(default_factory=dict)
     """Key of an item → its sum, and the plan's time of its newest row."""
     suspects: set[int] = field(default_factory=set)
+    swept: float = 0.0
+    """The plan's time of the last look for what is forgotten."""
 
     def see(self, batch: Batch, expected: F8, inputs: Inputs, now: float) -> set[int]:
         """Take a window; the items that are suspects since.
@@ -71,7 +73,8 @@ class Cusum:
         before = set(self.suspects)
         for item, gain in zip(items.tolist(), gains.tolist(), strict=True):
             self._add(item, gain, now)
-        self._forget(now)
+        if now - self.swept >= SWEEP:
+            self._forget(now)
         return self.suspects - before
 
     def _add(self, item: int, gain: float, now: float) -> None:
@@ -85,6 +88,7 @@ class Cusum:
             self.suspects.add(item)
 
     def _forget(self, now: float) -> None:
+        self.swept = now
         for item in [item for item, (_, seen) in self.sums.items() if now - seen > FORGOTTEN]:
             del self.sums[item]
             self.suspects.discard(item)

@@ -185,6 +185,13 @@ def test_a_suspect_is_one_until_new_users_no_longer_click_it_more() -> None:
     assert said[-1] == ()
 
 
+def test_an_item_that_no_new_user_was_shown_for_a_day_is_nobodys_suspect() -> None:
+    breaker = a_breaker()
+    assert judged(breaker, pushed(a_batch(60, age=60.0)), 100.0).suspects == ("i3",)
+    assert judged(breaker, a_batch(61), 100.0 + DAY / 2).suspects == ("i3",)
+    assert judged(breaker, a_batch(62), 200.0 + DAY).suspects == ()
+
+
 def test_suspects_rows_of_new_users_do_not_count_and_all_others_do() -> None:
     young, old = (spared(a_batch(0, age=age), ("i3",), INPUTS) for age in (60.0, 2 * DAY))
     out = young.keys["item"] == keys(["i3"])[0]
