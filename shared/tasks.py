@@ -113,6 +113,8 @@ class Task(msgspec.Struct, frozen=True):
     learning: LearningSettings = LearningSettings()
     gate: GateSettings = GateSettings()
     breaker: BreakerSettings = BreakerSettings()
+    calibrator: Literal["none", "platt", "isotonic"] = "isotonic"
+    """Corrects the first label's scores, where settled rows show that it helps; see ``services/updater/LEARNING.md``."""
     challengers: tuple[LearningSettings, ...] = ()
     """Other ways to learn, which learn the same windows beside ``learning``, at its price each; see ``race``."""
     race: RaceSettings = RaceSettings()

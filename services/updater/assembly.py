@@ -91,8 +91,8 @@ def begin(
         storage, composer, published, beginning.chain, settings.keep_fulls, beginning.planned, announce, log, track
     )
     publisher.point(beginning.chain, beginning.epoch)
-    prequential = Prequential(task.labels[0], settings.ripe_s, task.gate.rows, base)
     served = recovery.served(storage, beginning.chain)
+    prequential = Prequential(task.labels[0], settings.ripe_s, task.gate.rows, base, task.calibrator, served.calibrator)
     good = beginning.checkpoint.progress.good or first.progress.version
     schedule, gate = Schedule.of(settings), Gate(task.gate)
     releases = Releases(student.race, publisher, schedule, gate, prequential, beginning.epoch, served, good, log)

@@ -1,7 +1,7 @@
 """Composes a bundle: its files from what is published, its manifest from what was learned, and the updater's signature."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,7 +11,7 @@ from services.updater.published import Change, Published
 from services.updater.schedule import Due
 from services.updater.window import Ledger
 from shared.bundles.files import encode_dense, encode_tables
-from shared.bundles.manifest import File, Manifest, Pointer, version
+from shared.bundles.manifest import Curve, File, Manifest, Pointer, version
 from shared.bundles.signing import sign
 from shared.messages import Inputs
 from shared.model.graph import GraphTemplate
@@ -36,6 +36,7 @@ class Release:
     created: float
     learning: LearningSettings
     """Of the champion that learned it."""
+    calibrator: Mapping[str, Curve] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -113,6 +114,7 @@ class Composer:
                 corrections=_sorted(ledger.corrections),
                 windows=(ledger.first or release.window, ledger.last or release.window),
                 metrics=dict(release.metrics),
+                calibrator=dict(release.calibrator),
                 weights_sha256=published.sha256(),
                 trace_id=ledger.trace_id,
             ),

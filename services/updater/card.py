@@ -7,7 +7,7 @@ from shared.messages import Inputs
 from shared.tasks import Task
 
 METRICS = ("auc", "logloss", "ece", "group_auc")
-PREDICTIONS = {"live": "the learner", "served": "as served", "frozen": "the frozen base"}
+PREDICTIONS = {"live": "the learner", "calibrated": "the learner, calibrated", "served": "as served", "frozen": "the frozen base"}
 
 
 def card(task: Task, inputs: Inputs, trainable: tuple[str, ...], version: str, created: float, metrics: Mapping[str, float]) -> str:

@@ -45,9 +45,9 @@ class Gate:
         """
         if not self.enough(recent):
             return ""
-        live = losses(recent.labels, recent.scores["live"])
-        for rival in ("frozen", "served"):
-            worse = live - losses(recent.labels, recent.scores[rival])
+        live = {name: losses(recent.labels, scores) for name, scores in recent.scores.items()}
+        for rival, own in (("frozen", "live"), ("served", "calibrated" if "calibrated" in live else "live")):
+            worse = live[own] - live[rival]
             for name, rows in slices(recent).items():
                 if float(worse[rows].mean()) > self._settings.margin:
                     return f"quality_{rival}{'_' + name.rstrip('.') if name else ''}"

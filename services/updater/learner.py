@@ -83,6 +83,11 @@ class Learner:
         ]
         return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, len(self.task.labels)), np.float32)
 
+    def new(self, batch: Batch) -> NDArray[np.bool_]:
+        """Whether the user of each row has no row yet. Shape (n,)."""
+        unknown: NDArray[np.bool_] = self.tables.maps["user"].find(batch.keys["user"]) == 0
+        return unknown
+
     def learn(self, batch: Batch, window: int) -> None:
         """One pass over a window's batch, in its order. The window's number fixes what dropout leaves out.
 

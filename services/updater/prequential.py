@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.batches import Batch
+from services.updater.calibrator import applied, curves
 from services.updater.metrics import auc, calibration_error, group_auc, log_loss
-from shared.messages import Example, Origin
+from shared.bundles.manifest import Curve
+from shared.messages import Example, Origin, Outcome
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
@@ -32,6 +34,13 @@ class Model(Protocol):
         """Probabilities (n, L)."""
 
 
+class Acquainted(Model, Protocol):
+    """A model that tells whose list is whose."""
+
+    def new(self, batch: Batch) -> NDArray[np.bool_]:
+        """Whether the model does not know the user of each row (n,)."""
+
+
 @dataclass(slots=True)
 class Measured:
     """A window's lists with their predictions; n rows."""
@@ -42,13 +51,15 @@ class Measured:
     labels: F8
     """(n,) of the first head; corrections still move it."""
     scores: dict[str, F8]
-    """``live``, ``served`` and ``frozen``, each (n,)."""
+    """``live``, ``calibrated`` (what would be served now), ``served`` and ``frozen``, each (n,)."""
     cold: NDArray[np.bool_]
     """(n,)."""
     first: dict[Origin, int]
     """Where each list begins."""
     rivals: dict[str, F8] = field(default_factory=dict)
     """The challengers' predictions by name, each (n,)."""
+    new: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """(n,) whether the model did not know the user; empty where nobody looked."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,44 +74,55 @@ class Prequential:
         ripe_s: seconds until a row's label counts as settled, by the plans' times.
         rows: settled rows that are kept, at least.
         base: the frozen base, scored on the same rows.
+        calibrator: the task's.
+        curves: what is served with; see :meth:`calibrate`.
     """
 
     label: str
     ripe_s: float
     rows: int
     base: Model
+    calibrator: str = "none"
+    curves: Mapping[str, Curve] = field(default_factory=dict)
     waiting: deque[Measured] = field(default_factory=deque)
     settled: deque[Measured] = field(default_factory=deque)
     exposures: dict[int, int] = field(default_factory=dict)
     tested: int = 0
 
-    def test(self, model: Model, batch: Batch, planned_at: float, challengers: Mapping[str, Model] | None = None) -> None:
+    def test(self, model: Acquainted, batch: Batch, planned_at: float, challengers: Mapping[str, Model] | None = None) -> None:
         """Predict a window's lists before they are learned."""
         if not len(batch):
             return
         rows = ~batch.kinds[batch.list]
         starts = np.searchsorted(batch.list[rows], np.arange(len(batch.kinds)))
         self.tested += int(rows.sum())
+        live, new = model.predict(batch)[rows, 0].astype(np.float64), model.new(batch)[rows]
         self.waiting.append(
             Measured(
                 planned_at=planned_at,
                 groups=batch.list[rows],
                 labels=batch.labels[rows, 0].astype(np.float64),
                 scores={
-                    "live": model.predict(batch)[rows, 0].astype(np.float64),
+                    "live": live,
+                    "calibrated": applied(self.curves, live, new),
                     "served": batch.served[rows].astype(np.float64),
                     "frozen": self.base.predict(batch)[rows, 0].astype(np.float64),
                 },
                 cold=self._expose(batch.keys["item"][rows]),
                 first={origin: int(starts[i]) for i, origin in enumerate(batch.origins) if not batch.kinds[i]},
                 rivals={name: one.predict(batch)[rows, 0].astype(np.float64) for name, one in (challengers or {}).items()},
+                new=new,
             )
         )
 
     def correct(self, examples: Iterable[Example]) -> None:
-        """Let late outcomes move the labels that still wait."""
+        """Let late outcomes move the labels that still wait.
+
+        An outcome that came later than ``ripe_s`` counts for no row: where windows lie far apart, some would have waited longer
+        for their labels than others.
+        """
         for example in examples:
-            if example.kind == "correction" and example.corrects and example.outcomes[0].action == self.label:
+            if example.kind == "correction" and example.corrects and self._counts(example.outcomes[0]):
                 for measured in self.waiting:
                     if (start := measured.first.get(example.corrects)) is not None:
                         measured.labels[start + example.position] = 1
@@ -123,7 +145,14 @@ class Prequential:
             kept.clear()
             kept.extend(parts)
             for part in parts:
-                part.scores["live"] = part.rivals.pop(challenger)
+                part.scores["live"] = part.scores["calibrated"] = part.rivals.pop(challenger)
+        self.curves = {}
+
+    def calibrate(self) -> None:
+        """Fit the curves anew to the settled rows; while there are none, what is served stays."""
+        recent = self.recent()
+        if self.calibrator != "none" and recent is not None and len(recent.new):
+            self.curves = curves(self.calibrator, recent.labels, recent.scores["live"], recent.new)
 
     def recent(self) -> Measured | None:
         """All settled rows as one; ``None`` while there are none."""
@@ -138,6 +167,7 @@ class Prequential:
             scores={name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores},
             cold=np.concatenate([part.cold for part in parts]),
             first={},
+            new=np.concatenate([part.new for part in parts]),
         )
 
     def measure(self) -> dict[str, float]:
@@ -148,9 +178,14 @@ class Prequential:
         measures = {"rows": float(len(recent)), "positives": float(recent.labels.sum())}
         for slice_name, rows in slices(recent).items():
             for name, scores in recent.scores.items():
+                if name == "calibrated" and not self.curves:
+                    continue  # the same as live
                 parts = (scores[rows], recent.labels[rows], recent.groups[rows])
                 measures |= {f"{name}.{slice_name}{metric}": value for metric, value in _metrics(*parts).items()}
         return measures
+
+    def _counts(self, outcome: Outcome) -> bool:
+        return outcome.action == self.label and outcome.delay <= self.ripe_s
 
     def _expose(self, items: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Whether each shown item was cold, then count the showing."""
@@ -164,6 +199,8 @@ class Prequential:
 def slices(measured: Measured) -> Mapping[str, NDArray[np.bool_]]:
     """The rows that are looked at apart; the name ends the metric's prefix, and is empty for all rows."""
     parts = {"": np.ones(len(measured), np.bool_), "cold.": measured.cold, "warm.": ~measured.cold}
+    if len(measured.new):
+        parts |= {"new.": measured.new, "known.": ~measured.new}
     return {name: rows for name, rows in parts.items() if not name or rows.sum() >= SMALLEST_SLICE}
 
 

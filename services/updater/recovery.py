@@ -75,7 +75,7 @@ def chain_to(storage: Storage, version: str) -> Chain:
 def served(storage: Storage, chain: Chain) -> Served:
     """What readers of this bundle hold, for the comparison."""
     manifests = [storage.manifest(version) for version in dict.fromkeys((chain.full, *chain.deltas))]
-    return Served(manifests[-1].window, _dense(storage, manifests), manifests[-1].weights_sha256)
+    return Served(manifests[-1].window, _dense(storage, manifests), manifests[-1].weights_sha256, manifests[-1].calibrator)
 
 
 def _dense(storage: Storage, manifests: list[Manifest]) -> dict[str, F4]:

@@ -1,6 +1,7 @@
 """Between the loop and the publisher: what is due, what the gate says, and what goes into the next bundle."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ from services.updater.published import Change
 from services.updater.publisher import Publisher, Saved
 from services.updater.schedule import Due, Schedule
 from services.updater.window import Ledger
-from shared.bundles.manifest import File
+from shared.bundles.manifest import Curve, File
 from shared.errors import BundleRefused
 from shared.messages import Example
 from shared.origins import Origins
@@ -51,6 +52,7 @@ class Served:
     dense: dict[str, NDArray[np.float32]]
     """The newest dense part up to there; its rows may be newer."""
     weights_sha256: str
+    calibrator: Mapping[str, Curve] = field(default_factory=dict)
 
 
 class Releases:
@@ -154,7 +156,8 @@ class Releases:
             return
         release = Release(
             window=position.window, epoch=self._epoch, due=due, change=change, anew=self._anew, ledger=self._ledger,
-            offsets=dict(position.offsets), catalogues=tuple(position.catalogues), metrics=self._measures, created=time.time(),
+            offsets=dict(position.offsets), catalogues=tuple(position.catalogues), metrics=self._measures,
+            calibrator=self._prequential.curves, created=time.time(),
             learning=self._learner.task.learning,
         )  # fmt: skip
         if due.checkpoint and self._candidate is None:
@@ -236,6 +239,7 @@ class Releases:
     def _measure(self, now: float) -> None:
         if now - self._measured_at >= MEASURE_S:
             self._measured_at, self._measures = now, self._prequential.measure()
+            self._prequential.calibrate()
             exported.measured(self._measures)
 
 

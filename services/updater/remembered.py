@@ -29,6 +29,7 @@ def saved(prequential: Prequential) -> Arrays:
         "groups": _joined([measured.groups for measured in windows], np.int64),
         "labels": _joined([measured.labels for measured in windows], np.float64),
         "cold": _joined([measured.cold for measured in windows], np.bool_),
+        "new": _joined([measured.new for measured in windows], np.bool_),
         "lists": np.array(
             [
                 (number, origin.partition, origin.offset, row)
@@ -40,7 +41,7 @@ def saved(prequential: Prequential) -> Arrays:
         "shown": np.array(list(prequential.exposures), np.uint64),
         "shown_times": np.array(list(prequential.exposures.values()), np.int64),
     }
-    for name in ("live", "served", "frozen"):
+    for name in ("live", "calibrated", "served", "frozen"):
         arrays[f"scores/{name}"] = _joined([measured.scores[name] for measured in windows], np.float64)
     for name in rivals:
         unknown = (np.full(len(measured), np.nan) for measured in windows)
@@ -62,10 +63,11 @@ def recall(prequential: Prequential, state: Mapping[str, NDArray[Any]]) -> None:
             planned_at=float(arrays["planned_at"][number]),
             groups=arrays["groups"][span],
             labels=arrays["labels"][span].copy(),
-            scores=_of(columns, "scores/"),
+            scores={"calibrated": columns["scores/live"], **_of(columns, "scores/")},
             cold=arrays["cold"][span],
             first={Origin(Impression.topic, partition, offset): row for _, partition, offset, row in lists.tolist()},
             rivals={name: column for name, column in _of(columns, "rivals/").items() if not np.isnan(column).all()},
+            new=arrays["new"][span] if "new" in arrays else np.zeros(rows, np.bool_),  # a checkpoint from before it was noted
         )
         (prequential.settled if number < settled else prequential.waiting).append(measured)
     prequential.exposures |= zip(arrays["shown"].tolist(), arrays["shown_times"].tolist(), strict=True)

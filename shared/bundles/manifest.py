@@ -25,6 +25,8 @@ Files of a bundle by role:
 from typing import Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from shared.messages import Inputs
 
@@ -45,6 +47,18 @@ class TableSize(msgspec.Struct, frozen=True):
 
     rows: int
     capacity: int
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """From a model's log-odds to calibrated ones: linear between its knots, beyond them of slope 1. It rises everywhere."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+    def __call__(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same shape."""
+        inside: NDArray[np.float64] = np.interp(log_odds, self.x, self.y)
+        return inside + np.minimum(log_odds - self.x[0], 0) + np.maximum(log_odds - self.x[-1], 0)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +91,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[int, int] = (0, 0)
     """First and last window learned since the parent."""
     metrics: dict[str, float] = {}
+    calibrator: dict[str, Curve] = {}
+    """Curves of the first label's scores for users that the model knows (``known``) and does not (``new``); absent: as they are."""
     weights_sha256: str = ""
     """Of all tables and dense weights in canonical order: a full bundle and its deltas agree on it."""
     trace_id: str = ""

@@ -15,6 +15,7 @@ from shared.bundles.files import weights_sha256
 from shared.bundles.manifest import Manifest
 from shared.errors import BundleRefused
 from shared.keys import keys
+from shared.model.calibration import probabilities
 from shared.model.dense import Dense
 from shared.model.sides import Sides
 from shared.model.tables import Rows, Table
@@ -77,7 +78,18 @@ class Scorer:
         """As :meth:`score`, of candidates whose rows in the item table are known. (n, L)."""
         profile = self.profile(features)
         candidate = self.candidate(self.dense.candidate(features.candidate), rows, profile)
-        return self.run("scores", self.user_side(features, user, time, profile), self.sides.items(rows), candidate, log_odds)
+        side, items = self.user_side(features, user, time, profile), self.sides.items(rows)
+        if not self.manifest.calibrator:
+            return self.run("scores", side, items, candidate, log_odds)
+        return self._calibrated(self.run("logits", side, items, candidate, log_odds), user)
+
+    def _calibrated(self, logits: F4, user: int) -> F4:
+        """Scores of logits, the first label's by the curve of what the user is to the model. (n, L)."""
+        odds = logits.astype(np.float64)
+        curve = self.manifest.calibrator.get("known" if self.tables["user"].find_one(user) else "new")
+        if curve:
+            odds[:, 0] = curve(odds[:, 0])
+        return probabilities(odds).astype(np.float32)
 
     def sha256(self) -> str:
         """The hash of all weights, as the manifest gives it."""

@@ -1,9 +1,13 @@
 """Retrieval is exact in the model's own terms, and an explanation is what the score loses without a group."""
 
+import dataclasses
+
+import msgspec
 import numpy as np
 import pytest
 
 from services.ranking.retrieve import nearest
+from shared.bundles.manifest import Curve, Manifest
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.reader import BundleReader
 from shared.bundles.storage import Storage
@@ -71,3 +75,26 @@ def test_an_explanation_is_the_difference_of_two_logits() -> None:
         return np.log(score) - np.log1p(-score)
 
     assert added == pytest.approx(logit(key("u1")) - logit(key("nobody")), abs=1e-3)
+
+
+def test_a_calibrated_score_is_its_users_curve_of_the_logit_and_the_order_and_the_reasons_stay() -> None:
+    plain, features = scorer(), some_features(60, INPUTS)
+    curves = {"known": Curve((-2.0, 0.0), (-1.0, 0.5)), "new": Curve((-2.0, 0.0), (-3.0, -0.5))}
+    calibrated = dataclasses.replace(plain, manifest=msgspec.structs.replace(plain.manifest, calibrator=curves))
+    rows = plain.tables["item"].find(keys(ITEMS))
+    for user, segment in (("u1", "known"), ("nobody", "new")):
+        before, after = (model.score_rows(features, rows, key(user), TIME) for model in (plain, calibrated))
+        logits = np.log(before[:, 0] / (1 - before[:, 0].astype(np.float64)))
+        assert after[:, 0] == pytest.approx(1 / (1 + np.exp(-curves[segment](logits))), abs=1e-5)
+        assert after[:, 1:] == pytest.approx(before[:, 1:], abs=1e-6)
+        assert np.array_equal(np.argsort(-before[:, 0], kind="stable"), np.argsort(-after[:, 0], kind="stable"))
+        whys = [contributions(model, features, rows, key(user), TIME) for model in (plain, calibrated)]
+        assert all(np.array_equal(whys[0][group], whys[1][group]) for group in GROUPS)
+
+
+def test_a_manifest_from_before_there_was_a_calibrator_loads_and_serves_as_it_is() -> None:
+    manifest = scorer().manifest
+    fields = msgspec.json.decode(msgspec.json.encode(manifest))
+    del fields["calibrator"]
+    assert msgspec.json.decode(msgspec.json.encode(fields), type=Manifest) == manifest
+    assert manifest.calibrator == {}

@@ -24,7 +24,7 @@ from services.updater.schedule import Schedule
 from services.updater.settings import UpdaterSettings
 from services.updater.window import Window
 from shared.bundles.files import encode_catalogue
-from shared.bundles.manifest import Pointer
+from shared.bundles.manifest import Curve, Pointer
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.reader import BundleReader
 from shared.bundles.storage import Storage
@@ -91,10 +91,11 @@ class Readers:
     busy: bool = False
     sent: list[str] = field(default_factory=list)
     kept: frozenset[str] = frozenset()
+    last: Release | None = None
 
     def publish(self, release: Release, saved: Saved | None = None, kept: frozenset[str] = frozenset()) -> None:
         self.sent.append(("everything " if release.anew else "") + str(release.window))
-        self.chain, self.kept = self.chain.then(release), kept
+        self.chain, self.kept, self.last = self.chain.then(release), kept, release
 
     def fall_back(self, chain: Chain, epoch: int) -> None:
         self.sent.append(f"back to {chain.version}")
@@ -108,6 +109,10 @@ class Quality:
     bad: bool = False
     since: float = 0.0
     """When the oldest of the rows was planned."""
+    curves: dict[str, Curve] = field(default_factory=dict)
+
+    def calibrate(self) -> None:
+        self.curves = {"known": Curve((0.0, 1.0), (1.0, 2.0))}
 
     def measure(self) -> dict[str, float]:
         return {}
@@ -180,3 +185,10 @@ def test_bad_quality_sends_readers_back_although_the_canaries_refused_before() -
     line.quality.bad = True
     line.window()
     assert line.readers.sent == ["1", "back to base"]
+
+
+def test_a_bundle_carries_the_curves_of_its_moment() -> None:
+    line = Line()
+    line.window()
+    assert line.readers.last
+    assert line.readers.last.calibrator == line.quality.curves != {}
