@@ -99,7 +99,7 @@ def table(figures: Figures) -> Iterator[str]:
             *(_number(found, metric, 4) for metric in ("group_auc", "mrr", "ndcg", "item_cold.auc", "user_new.auc")),
             _interval(found, "auc"),
             "–" if order else _interval(found, "logloss"),
-            f"{_cost(found):,.1f}",
+            f"{_cost(found):,.1f}" if found["cpu_s"] else "–",
             str(found["seeds"]),
         ]
         yield f"| {' | '.join(cells)} |"
