@@ -5,7 +5,7 @@ other pairs of the step as negatives (van den Oord et al., 2018). Then they are 
 know of them. Off the learning path, and before the import of history, whose base is then learned on the new vectors.
 
 Without a shop's folder it is the demo's. Where the held-back pairs, the newest, are not nearer than before, no encoder is made.
-Whether a ranking gains by it, on cold items above all, is another question: ``python -m tests.bench.adaptation`` asks it.
+So it was with the demo's after 80 steps. Whether cold items are ranked better, ``python -m tests.bench.adaptation`` asks.
 """
 
 import argparse

@@ -2,6 +2,10 @@
 
 Two bases are pretrained on one past, on the installed encoder's vectors and on the adapted one's. Pairs and pretraining see the
 first part of the lists; both bases are asked about the rest, unseen. Negatives are sampled. Cold: shown fewer than 20 times there.
+
+Seen at 60 households, 80 steps and two seeds, with the encoder made in any case: AUC of all rows .8324 to .8331 and .8342 to .8349,
+of cold ones (95%) .8121 to .8131 and .8138 to .8149: no more than noise. Of the held-back pairs it was .4996 before, .4865 after:
+a grocer's titles hardly say what goes together, and so no encoder is made of them.
 """
 
 import argparse
