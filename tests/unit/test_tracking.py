@@ -11,6 +11,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from infra.local.settings import StackSettings
+from infra.local.stack import Stack
 from services.updater import exported
 from services.updater.runs import EVENTS, Mlflow, TensorBoard, runs
 from services.updater.settings import UpdaterSettings
@@ -196,6 +198,14 @@ def test_the_settings_say_who_keeps_what(tmp_path: Path) -> None:
     board.scalars({"updater/window": 1.0}, 1)
     board.close()
     assert [path.name for path in tmp_path.iterdir()] == ["ranking"]
+
+
+def test_a_local_stack_is_tracked_unless_the_environment_says_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = Stack(StackSettings(state=tmp_path), "demo")
+    monkeypatch.delenv("FRESHET_UPDATER_RUNS", raising=False)
+    assert stack.variables["FRESHET_UPDATER_RUNS"] == str(tmp_path / "runs" / "demo")
+    monkeypatch.setenv("FRESHET_UPDATER_RUNS", "")
+    assert stack.variables["FRESHET_UPDATER_RUNS"] == ""
 
 
 @pytest.mark.filterwarnings("ignore::Warning:sqlalchemy", "ignore::Warning:mlflow")  # theirs, of each other
