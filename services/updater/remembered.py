@@ -52,7 +52,7 @@ def saved(prequential: Prequential) -> Arrays:
 
 def recall(prequential: Prequential, state: Mapping[str, NDArray[Any]]) -> None:
     """Remember what :func:`saved` gave; a checkpoint from before there was such a thing leaves all as it is."""
-    arrays = {name.removeprefix(PREFIX): array for name, array in kept(state).items()}
+    arrays: dict[str, NDArray[Any]] = {name.removeprefix(PREFIX): array for name, array in kept(state).items()}
     if not arrays:
         return
     ends, settled = np.cumsum(arrays["rows"]), int(arrays["settled"])
