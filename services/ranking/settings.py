@@ -28,14 +28,14 @@ class RankingSettings(Settings):
     """How often the storage's pointers are looked at, announcements or not: a pin is obeyed within it."""
     ranking_retrieved: int = Field(200, ge=1, le=1_000)
     """Items that the full model ranks for a recommendation."""
-    ranking_impressions_buffer: int = Field(10_000, ge=1)
-    """Impressions that may wait for Kafka; further ones are dropped and counted."""
     ranking_explore: Literal["none", "swap", "plackett-luce"] = "none"
     """How orders are explored: now and then two neighbours change places, or all places are drawn by the scores."""
     ranking_explore_share: float = Field(0.1, gt=0, lt=1)
     """Of the answers in which `swap` exchanges a pair."""
     ranking_explore_temperature: float = Field(0.1, gt=0, le=100)
     """Of `plackett-luce`: near 0 the best order, at 1 in proportion to the scores, above it more and more at random."""
+    ranking_impressions_buffer: int = Field(10_000, ge=1)
+    """Impressions that may wait for Kafka; further ones are dropped and counted."""
     ranking_impressions_bytes: int = Field(64 << 20, ge=1 << 20)
     """Of those together."""
     ranking_impressions_wait: bool = False

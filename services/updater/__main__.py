@@ -62,11 +62,11 @@ async def main(settings: UpdaterSettings, logger: BoundLogger, together: Togethe
             begin, settings, task(settings.task), storage, signing_key(settings.signing_key), beginning, Announcer(send), logger,
             tracking.bundle,
         )  # fmt: skip
+        stack.push_async_callback(asyncio.to_thread, life.control.end)
         progress = beginning.checkpoint.progress
         if together:
             await asyncio.to_thread(together.send, progress.version.encode())
             life.student.race.join(together)
-        stack.push_async_callback(asyncio.to_thread, life.control.end)
         texts = await asyncio.to_thread(TextCache, settings.texts, storage.objects, settings.updater_encoder)
         newcomers = Newcomers(
             readers[1], settings.partitions, life.student.batcher.assortment, texts, storage,

@@ -7,7 +7,7 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.stdlib import BoundLogger
 
-from services.updater import recovery
+from services.updater import recovery, remembered
 from services.updater.batches import Batcher
 from services.updater.breaker import Breaker
 from services.updater.bundle import Chain, Composer
@@ -93,6 +93,7 @@ def begin(
     publisher.point(beginning.chain, beginning.epoch)
     served = recovery.served(storage, beginning.chain)
     prequential = Prequential(task.labels[0], settings.ripe_s, task.gate.rows, base, task.calibrator, served.calibrator)
+    remembered.recall(prequential, beginning.checkpoint.state)
     good = beginning.checkpoint.progress.good or first.progress.version
     schedule, gate = Schedule.of(settings), Gate(task.gate)
     releases = Releases(student.race, publisher, schedule, gate, prequential, beginning.epoch, served, good, log)
@@ -110,15 +111,25 @@ def student_of(task: Task, storage: Storage, checkpoint: Checkpoint) -> Student:
         BundleRefused: something stored is missing or damaged.
     """
     progress = checkpoint.progress
-    assortment = Assortment(task.model.text_dim)
-    for file in progress.catalogues:
-        assortment.add(decode_catalogue(storage.get_blob(file)))
+    assortment = assortment_of(task, storage, checkpoint)
     race = race_of(task, storage.manifest(progress.version).inputs, assortment, checkpoint)
     position = Position(
         progress.window, progress.plans_offset, dict(progress.offsets), Origins.load(progress.origins), list(progress.catalogues),
         Gaps.load(progress.gaps),
     )  # fmt: skip
     return Student(race, Batcher(race.champion.inputs, task.labels, assortment), position, Catalogues(storage))
+
+
+def assortment_of(task: Task, storage: Storage, checkpoint: Checkpoint) -> Assortment:
+    """What a checkpoint's catalogues tell of the items.
+
+    Raises:
+        BundleRefused: one is missing or damaged.
+    """
+    assortment = Assortment(task.model.text_dim)
+    for file in checkpoint.progress.catalogues:
+        assortment.add(decode_catalogue(storage.get_blob(file)))
+    return assortment
 
 
 def race_of(task: Task, inputs: Inputs, assortment: Assortment, checkpoint: Checkpoint) -> Race:

@@ -58,12 +58,12 @@ class FeatureReader:
         self._loading: asyncio.Future[None] | None = None
 
     @classmethod
-    async def connect(cls, settings: Settings, timeout: float = TIMEOUT) -> Self:
+    async def connect(cls, settings: Settings, seconds: float = TIMEOUT) -> Self:
         """Connect, and load the plans that ``feast apply`` left in the store.
 
         Args:
             settings: where the store is.
-            timeout: seconds that a request waits for it.
+            seconds: how long a request waits for it.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -71,7 +71,7 @@ class FeatureReader:
         """
         client = valkey.connect_async(settings)
         try:
-            return cls(client, await Plans.load(client, settings.project), settings.project, timeout=timeout)
+            return cls(client, await Plans.load(client, settings.project), settings.project, timeout=seconds)
         except BaseException as error:
             await client.aclose()
             if isinstance(error, (RedisError, OSError)):

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import numpy as np
 import structlog
@@ -110,6 +111,9 @@ class Quality:
     since: float = 0.0
     """When the oldest of the rows was planned."""
     curves: dict[str, Curve] = field(default_factory=dict)
+    settled = waiting = ()
+    exposures: ClassVar[dict[int, int]] = {}
+    tested = 0
 
     def calibrate(self) -> None:
         self.curves = {"known": Curve((0.0, 1.0), (1.0, 2.0))}
