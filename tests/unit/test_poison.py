@@ -22,6 +22,7 @@ from services.features.users import Users
 from services.joiner import intake
 from services.ranking.edges import _is_for
 from services.updater import exported
+from services.updater.catalogue import Assortment
 from services.updater.kafka_windows import _read
 from services.updater.newcomers import Newcomers
 from services.updater.plans import Plans
@@ -103,7 +104,7 @@ def catalogue(record: Arrived) -> int:
 def newcomers(record: Arrived) -> int:
     skipped = exported.skipped.labels("undecodable_item")
     before = skipped._value.get()
-    follower = Newcomers(None, PARTITIONS, frozenset(), None, None, 0, 0.0, None)  # type: ignore[arg-type]
+    follower = Newcomers(None, PARTITIONS, Assortment(4), None, None, 0, 0.0, None)  # type: ignore[arg-type]
     follower._see(record.key, record.value)
     return int(skipped._value.get() - before)
 

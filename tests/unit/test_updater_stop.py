@@ -51,7 +51,8 @@ class Following:
 
 async def test_a_fenced_off_life_ends_with_a_bundle_on_its_way() -> None:
     releases: Any = Announcing()
-    life: Any = SimpleNamespace(student=None, prequential=None, releases=releases)
+    student = SimpleNamespace(learner=SimpleNamespace(together=None))
+    life: Any = SimpleNamespace(student=student, prequential=None, releases=releases)
     windows: Any = Failing()
     with pytest.raises(Fenced):
         await run(life, windows, Following(), UpdaterSettings(), log)  # type: ignore[arg-type]
