@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -104,7 +105,7 @@ def catalogue(record: Arrived) -> int:
 def newcomers(record: Arrived) -> int:
     skipped = exported.skipped.labels("undecodable_item")
     before = skipped._value.get()
-    follower = Newcomers(None, PARTITIONS, Assortment(4), None, None, 0, 0.0, None)  # type: ignore[arg-type]
+    follower = Newcomers(None, PARTITIONS, Assortment(4), SimpleNamespace(encoder=""), None, 0, 0.0, None)  # type: ignore[arg-type]
     follower._see(record.key, record.value)
     return int(skipped._value.get() - before)
 
