@@ -17,7 +17,7 @@ from shared.kafka import partition_for, producer, started
 from shared.keys import keys
 from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome
 from shared.settings import Settings
-from shared.tasks import RANKING
+from shared.tasks import RANKING, Task
 
 INPUTS = Inputs(
     user=("user.purchases_1d", "user.purchases_7d"), candidate=("item.purchases_1d", "item.log_price", "context.display")
@@ -95,7 +95,7 @@ async def send(settings: Settings, examples: Iterable[Example], pause: float = 0
         await client.stop()
 
 
-def learner() -> tuple[Learner, list[Catalogue]]:
+def learner(task: Task = RANKING) -> tuple[Learner, list[Catalogue]]:
     """A learner that has seen a little history, and its catalogue."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(200, TEXT))
@@ -103,9 +103,9 @@ def learner() -> tuple[Learner, list[Catalogue]]:
     catalogue = build(items(), {f"text {i}": vectors[i].astype(np.float16) for i in range(200)}, TEXT)
     assortment = Assortment(TEXT)
     assortment.add(catalogue)
-    made = Learner(RANKING, INPUTS, assortment, choose())
-    made.freeze(RANKING.model.frozen)
+    made = Learner(task, INPUTS, assortment, choose())
+    made.freeze(task.model.frozen)
     made.start_at(0.2)
-    batch, _ = Batcher(INPUTS, RANKING.labels, assortment).batch([shown(1_000_000 + n, 4) for n in range(200)], lambda _: True)
+    batch, _ = Batcher(INPUTS, task.labels, assortment).batch([shown(1_000_000 + n, 4) for n in range(200)], lambda _: True)
     made.learn(batch, 0)
     return made, [catalogue]

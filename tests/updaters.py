@@ -14,6 +14,7 @@ from services.updater.base import publish_base
 from shared.bundles.signing import signing_key, write_keys
 from shared.bundles.storage import Storage
 from shared.settings import Settings
+from shared.tasks import RANKING, Task
 from tests.conftest import variables
 from tests.examples import learner
 from tests.forked import Forked
@@ -84,13 +85,13 @@ class Process:
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
 
 
-def prepared(settings: Settings, home: Path) -> Updaters:
+def prepared(settings: Settings, home: Path, task: Task = RANKING) -> Updaters:
     """Keys and a base bundle; fast tempos."""
     signing, verifying = home / "signing.pem", home / "verify.pem"
     if not signing.exists():
         write_keys(signing, verifying)
     storage = Storage.connect(settings)
-    made, catalogues = learner()
+    made, catalogues = learner(task)
     publish_base(storage, made, catalogues, signing_key(signing))
     tempo = {"FULL_S": "3", "DENSE_S": "0.6", "CHECKPOINT_S": "3", "KEEP_FULLS": "1000", "RIPE_S": "1", "ENCODE_S": "1"}
     own = {"FRESHET_SIGNING_KEY": str(signing), "FRESHET_TEXTS": str(home / "texts")}
