@@ -1,6 +1,7 @@
 """What the README points at is there."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +21,8 @@ def test_each_folder_has_its_entry_file(folders: str, entries: str) -> None:
 
 def test_the_table_is_read() -> None:
     assert len(ROWS) > 8
+
+
+@pytest.mark.parametrize("readme", sorted((ROOT / "services").glob("*/README.md")), ids=lambda path: path.parent.name)
+def test_a_service_is_told_of_in_thirty_lines(readme: Path) -> None:
+    assert len(readme.read_text().splitlines()) <= 30
