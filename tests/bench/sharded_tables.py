@@ -91,11 +91,11 @@ def main() -> int:
     seconds, equal = play(table, whole, arguments.steps)
     equal = equal and torch.equal(table.own, whole[table.first : table.first + len(table.own)])
     held = 4 * (table.own.numel() + table.sums.numel()) / 1e6
-    print(
+    sys.stdout.write(  # at once, so that two processes' lines do not mix
         f"process {distributed.get_rank()}: {len(table.own):,} of {arguments.rows:,} rows, {held:.0f} MB; "
-        f"{1e3 * seconds / arguments.steps:.1f} ms a step of {BATCH}; {'the same bits as' if equal else 'DIFFERS from'} one piece",
-        flush=True,
+        f"{1e3 * seconds / arguments.steps:.1f} ms a step of {BATCH}; {'the same bits as' if equal else 'DIFFERS from'} one piece\n"
     )
+    sys.stdout.flush()
     distributed.destroy_process_group()
     return 0 if equal else 1
 

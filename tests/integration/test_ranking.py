@@ -85,6 +85,7 @@ async def test_explored_orders_are_logged_with_their_chances(
         recommended = service.post("/recommend", {"user_id": "u2", "limit": 200})
         explained = service.rank(door="/explain")
         assert 0 < service.metric("ranking_explored_total") <= 21
+        assert service.stop() == 0  # all that was shown has arrived
     firsts = {answer["items"][0]["item_id"] for answer in answers.values()}
     assert len(firsts) > 1
     scores = [item["score"] for item in explained["items"]]

@@ -5,16 +5,7 @@ import sys
 
 
 def test_two_processes_hold_half_of_the_rows_each_and_have_the_same_bits() -> None:
-    run = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "tests.bench.sharded_tables",
-    ]
+    run = [sys.executable, *"-m torch.distributed.run --standalone --nproc-per-node 2 -m tests.bench.sharded_tables".split()]
     done = subprocess.run([*run, "--rows", "101", "--steps", "5"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     told = sorted(line.split(";")[0] for line in done.stdout.splitlines())
