@@ -83,7 +83,7 @@ LINT = [
     ),
 ]
 TESTS = [
-    Check("unit and contracts", ("pytest", "tests/unit", "tests/contracts", "-m", "not engines")),
+    Check("unit and contracts", ("pytest", "tests/unit", "tests/contracts", "-m", "not engines", *BY_FILE)),
     Check("contracts and integration on real engines", ("pytest", *ENGINES, *BY_FILE)),
     Check("faults", ("pytest", "tests/faults", *TWO_AT_ONCE)),
     Check("end to end", ("pytest", "tests/e2e", *BY_FILE)),
