@@ -50,7 +50,8 @@ def published(manifest: Manifest, size: int, seconds: float) -> None:
 
 
 def measured(measures: Mapping[str, float]) -> None:
-    """The newest metrics, named ``live.auc`` or ``live.cold.auc``."""
+    """The newest metrics, named ``live.auc`` or ``live.cold.auc``; one that is not among them is shown no longer."""
+    quality.clear()
     for name, value in measures.items():
         prediction, *slice_name, metric = name.split(".") if "." in name else ("", name)
         quality.labels(prediction, slice_name[0] if slice_name else "all", metric).set(value)
