@@ -24,7 +24,7 @@ class ModelSettings(msgspec.Struct, frozen=True):
 
 
 class LearningSettings(msgspec.Struct, frozen=True):
-    """How weights move. Rates per step of a batch of ``batch`` rows; see ``services/updater/README.md``."""
+    """How weights move. Rates per step of a batch of ``batch`` rows; see ``services/updater/learning/README.md``."""
 
     batch: int = 256
     row_optimiser: Literal["adagrad", "ftrl", "sgd"] = "adagrad"
@@ -65,7 +65,7 @@ class GateSettings(msgspec.Struct, frozen=True):
 
 
 class RaceSettings(msgspec.Struct, frozen=True):
-    """When a challenger takes the champion's place; see ``services/updater/CHALLENGERS.md``."""
+    """When a challenger takes the champion's place; see ``services/updater/race/README.md``."""
 
     alpha: float = 0.05
     """How often a race may ever promote a configuration that gains no more than ``margin``."""
@@ -81,7 +81,7 @@ class RaceSettings(msgspec.Struct, frozen=True):
 
 
 class BreakerSettings(msgspec.Struct, frozen=True):
-    """When a stream is too strange to be learned; see ``services/updater/breaker.py``."""
+    """When a stream is too strange to be learned; see ``services/updater/guards/breaker.py``."""
 
     loss: float = 2.5
     """Times its usual level that the frozen base's loss may be; infinite: whatever it is."""
@@ -114,7 +114,7 @@ class Task(msgspec.Struct, frozen=True):
     gate: GateSettings = GateSettings()
     breaker: BreakerSettings = BreakerSettings()
     calibrator: Literal["none", "platt", "isotonic"] = "isotonic"
-    """Corrects the first label's scores, where settled rows show that it helps; see ``services/updater/LEARNING.md``."""
+    """Corrects the first label's scores, where settled rows show that it helps; see ``services/updater/learning/README.md``."""
     challengers: tuple[LearningSettings, ...] = ()
     """Other ways to learn, which learn the same windows beside ``learning``, at its price each; see ``race``."""
     race: RaceSettings = RaceSettings()

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from services.updater.batches import Batcher
-from services.updater.catalogue import Assortment, build
-from services.updater.device import choose
-from services.updater.learner import Learner
+from services.updater.learning.batches import Batcher
+from services.updater.learning.catalogue import Assortment, build
+from services.updater.learning.device import choose
+from services.updater.learning.learner import Learner
 from shared import topics
 from shared.bundles.files import Catalogue
 from shared.kafka import partition_for, producer, started

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import torch
 
-from services.updater.batches import Batch, Batcher
-from services.updater.catalogue import Assortment, build
-from services.updater.learner import Learner
+from services.updater.learning.batches import Batch, Batcher
+from services.updater.learning.catalogue import Assortment, build
+from services.updater.learning.learner import Learner
 from shared.bundles.files import Catalogue
 from shared.keys import keys
 from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome

@@ -9,10 +9,10 @@ from safetensors.numpy import load, save
 
 from services.updater import recovery
 from services.updater.assembly import student_of
-from services.updater.checkpoints import Checkpoints, Progress
 from services.updater.loop import Student
-from services.updater.plans import Plans
-from services.updater.window import Window
+from services.updater.publishing.checkpoints import Checkpoints, Progress
+from services.updater.windows.plans import Plans
+from services.updater.windows.window import Window
 from shared import topics
 from shared.bundles.manifest import Manifest
 from shared.bundles.storage import Storage

@@ -8,15 +8,16 @@ import numpy as np
 import structlog
 from safetensors.numpy import save_file
 
-from services.updater import parallel, recovery
+from services.updater import recovery
 from services.updater.assembly import Beginning, Life, begin
-from services.updater.base import publish_base
-from services.updater.bundle import Chain
-from services.updater.device import choose
-from services.updater.learner import Learner
+from services.updater.history.base import publish_base
+from services.updater.learning import parallel
+from services.updater.learning.device import choose
+from services.updater.learning.learner import Learner
 from services.updater.loop import follow, learn
+from services.updater.publishing.bundle import Chain
 from services.updater.settings import UpdaterSettings
-from services.updater.window import Window
+from services.updater.windows.window import Window
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.storage import Storage
 from shared.messages import Example, WindowPlan

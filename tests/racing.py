@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from services.updater.batches import Batcher
-from services.updater.challengers import Race
+from services.updater.evaluation.prequential import Measured, Prequential
+from services.updater.learning.batches import Batcher
 from services.updater.loop import Student
-from services.updater.prequential import Measured, Prequential
-from services.updater.releases import Position
-from services.updater.window import Window
+from services.updater.publishing.releases import Position
+from services.updater.race.challengers import Race
+from services.updater.windows.window import Window
 from shared.bundles.files import Catalogue
 from shared.bundles.manifest import File
 from shared.messages import Example, WindowPlan

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.local.ports import free_block
-from services.updater.base import publish_base
+from services.updater.history.base import publish_base
 from shared.bundles.signing import signing_key, write_keys
 from shared.bundles.storage import Storage
 from shared.settings import Settings

@@ -13,18 +13,19 @@ import msgspec
 import uvloop
 from structlog.stdlib import BoundLogger
 
-from services.updater import device, exported, parallel, recovery
+from services.updater import exported, recovery
 from services.updater.assembly import Beginning, Life, begin, student_of
-from services.updater.checkpoints import Checkpoints
-from services.updater.kafka_windows import Bridge, KafkaWindows, PlanLog
+from services.updater.learning import device, parallel
+from services.updater.learning.parallel import Together
 from services.updater.loop import follow, learn
-from services.updater.newcomers import Newcomers
-from services.updater.parallel import Together
+from services.updater.publishing.checkpoints import Checkpoints
 from services.updater.recovery import Checkpoint
 from services.updater.runs import runs
 from services.updater.settings import UpdaterSettings
-from services.updater.texts import TextCache
+from services.updater.texts.newcomers import Newcomers
+from services.updater.texts.vectors import TextCache
 from services.updater.tracking import Tracking
+from services.updater.windows.kafka import Bridge, KafkaWindows, PlanLog
 from shared import topics, traces
 from shared.bundles.manifest import Pointer
 from shared.bundles.signing import signing_key

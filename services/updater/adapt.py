@@ -24,13 +24,13 @@ from structlog.stdlib import BoundLogger
 from torch import Tensor
 from torch.nn import functional
 
-from services.updater.device import choose
-from services.updater.encode import model_folder
-from services.updater.encoder import Bert, Encoder, LowRank
-from services.updater.history import journey
+from services.updater.history.importing import journey
+from services.updater.history.shop_files import ShopFiles
+from services.updater.learning.device import choose
 from services.updater.settings import HistorySettings
-from services.updater.shop_files import ShopFiles
-from services.updater.texts import PARTS, identity
+from services.updater.texts.encode import model_folder
+from services.updater.texts.encoder import Bert, Encoder, LowRank
+from services.updater.texts.vectors import PARTS, identity
 from shared.datasets.moments import Moment, Shop
 from shared.errors import BadSettings, FreshetError
 from shared.tasks import task

@@ -6,10 +6,10 @@ goes on from there; the examples of windows that are learned again are matched b
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.updater import remembered
 from services.updater.assembly import assortment_of, race_of
-from services.updater.base import store_whole
-from services.updater.publisher import Saved
+from services.updater.evaluation import remembered
+from services.updater.history.base import store_whole
+from services.updater.publishing.publisher import Saved
 from services.updater.recovery import Checkpoint
 from shared.bundles.storage import Storage
 from shared.messages import Inputs

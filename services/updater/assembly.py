@@ -7,29 +7,30 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.stdlib import BoundLogger
 
-from services.updater import recovery, remembered
-from services.updater.batches import Batcher
-from services.updater.breaker import Breaker
-from services.updater.bundle import Chain, Composer
-from services.updater.catalogue import Assortment
-from services.updater.challengers import Race, state_of
-from services.updater.checkpoints import Arrays
-from services.updater.control import Control
-from services.updater.device import choose
-from services.updater.drift import Drift
-from services.updater.gaps import Gaps
-from services.updater.gate import Gate
-from services.updater.learner import Learner
+from services.updater import recovery
+from services.updater.evaluation import remembered
+from services.updater.evaluation.prequential import Prequential
+from services.updater.evaluation.reference import Reference
+from services.updater.guards.breaker import Breaker
+from services.updater.guards.control import Control
+from services.updater.guards.drift import Drift
+from services.updater.guards.gate import Gate
+from services.updater.learning.batches import Batcher
+from services.updater.learning.catalogue import Assortment
+from services.updater.learning.device import choose
+from services.updater.learning.learner import Learner
 from services.updater.loop import Student
-from services.updater.prequential import Prequential
-from services.updater.published import Change, Published
-from services.updater.publisher import Announce, Publisher, Track
+from services.updater.publishing.bundle import Chain, Composer
+from services.updater.publishing.checkpoints import Arrays
+from services.updater.publishing.published import Change, Published
+from services.updater.publishing.publisher import Announce, Publisher, Track
+from services.updater.publishing.releases import Position, Releases
+from services.updater.publishing.schedule import Schedule
+from services.updater.race.challengers import Race, state_of
+from services.updater.race.standings import Entrant, Standing
 from services.updater.recovery import Checkpoint
-from services.updater.reference import Reference
-from services.updater.releases import Position, Releases
-from services.updater.schedule import Schedule
 from services.updater.settings import UpdaterSettings
-from services.updater.standings import Entrant, Standing
+from services.updater.windows.gaps import Gaps
 from shared.bundles.files import Catalogue, decode_catalogue
 from shared.bundles.manifest import File
 from shared.bundles.storage import Storage

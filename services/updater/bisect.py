@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.updater.assembly import student_of
-from services.updater.batches import Batch, Batcher
-from services.updater.checkpoints import Checkpoints
-from services.updater.kafka_windows import KafkaWindows, PlanLog
+from services.updater.evaluation.metrics import log_loss
+from services.updater.learning.batches import Batch, Batcher
 from services.updater.loop import Student
-from services.updater.metrics import log_loss
+from services.updater.publishing.checkpoints import Checkpoints
 from services.updater.recovery import Checkpoint
 from services.updater.settings import UpdaterSettings
-from services.updater.window import Window
+from services.updater.windows.kafka import KafkaWindows, PlanLog
+from services.updater.windows.window import Window
 from shared.bundles.storage import Storage
 from shared.dead_letters import DeadLetters
 from shared.errors import BadInput

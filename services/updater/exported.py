@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.updater.standings import Entrant
 from shared.bundles.manifest import Manifest
 
 GUARDS = ("rows", "calibration", "exposure")
@@ -57,14 +56,13 @@ def measured(measures: Mapping[str, float]) -> None:
         quality.labels(prediction, slice_name[0] if slice_name else "all", metric).set(value)
 
 
-def challenger(one: Entrant, alpha: float) -> None:
-    """The newest evidence of a challenger."""
-    lower, upper = one.interval(alpha)
-    for bound, value in (("lower", lower), ("mean", one.evidence.mean), ("upper", upper)):
-        challenger_gain.labels(one.name, bound).set(value)
-    challenger_lists.labels(one.name).set(one.evidence.lists)
+def challenger(name: str, lists: int, gain: tuple[float, float, float], held: str) -> None:
+    """The newest evidence of a challenger: its gain as lower bound, mean and upper bound, and the guard that holds it back."""
+    for bound, value in zip(("lower", "mean", "upper"), gain, strict=True):
+        challenger_gain.labels(name, bound).set(value)
+    challenger_lists.labels(name).set(lists)
     for guard in GUARDS:
-        challenger_held.labels(one.name, guard).set(one.held == guard)
+        challenger_held.labels(name, guard).set(held == guard)
 
 
 def forget_challengers() -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from structlog.stdlib import BoundLogger
 
 from services.updater import exported
-from services.updater.batches import Batch, Batcher, Refused
-from services.updater.challengers import Race
-from services.updater.cusum import spared
-from services.updater.learner import Learner
-from services.updater.planner import advanced
-from services.updater.prequential import Measured, Prequential
-from services.updater.releases import Position, Releases
-from services.updater.window import Window
+from services.updater.evaluation.prequential import Measured, Prequential
+from services.updater.guards.cusum import spared
+from services.updater.learning.batches import Batch, Batcher, Refused
+from services.updater.learning.learner import Learner
+from services.updater.publishing.releases import Position, Releases
+from services.updater.race.challengers import Race
+from services.updater.windows.planner import advanced
+from services.updater.windows.window import Window
 from shared import traces
 from shared.bundles.files import Catalogue
 from shared.bundles.manifest import File
@@ -154,7 +154,7 @@ def learn(
 
 
 def follow(windows: Iterable[Window], student: Student) -> None:
-    """Learn what another process tests and publishes; see :mod:`services.updater.parallel`."""
+    """Learn what another process tests and publishes; see :mod:`services.updater.learning.parallel`."""
     for window in windows:
         _, batch = student.admit(window)
         student.race.learn(batch, window.plan.window)

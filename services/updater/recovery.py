@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from services.updater.bundle import Chain
-from services.updater.checkpoints import Arrays, Checkpoints, Progress
-from services.updater.plans import Plans, window_of
-from services.updater.releases import Served
+from services.updater.publishing.bundle import Chain
+from services.updater.publishing.checkpoints import Arrays, Checkpoints, Progress
+from services.updater.publishing.releases import Served
+from services.updater.windows.plans import Plans, window_of
 from shared.bundles.files import F4, decode_dense
 from shared.bundles.manifest import Manifest, Pointer
 from shared.bundles.storage import Storage

@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from structlog.stdlib import BoundLogger
 
 from services.updater import exported
-from services.updater.published import Published
+from services.updater.publishing.published import Published
 from shared.bundles.manifest import Manifest
 
 EVERY_S = 10.0

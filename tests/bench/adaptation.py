@@ -24,17 +24,17 @@ import torch
 from numpy.typing import NDArray
 
 from services.updater.adapt import Training, adapted, bought_together, write
-from services.updater.batches import Batcher
-from services.updater.catalogue import Assortment, build
-from services.updater.device import choose
-from services.updater.encode import model_folder
-from services.updater.learner import Learner
-from services.updater.metrics import Quality
-from services.updater.past import Past
-from services.updater.prequential import COLD
-from services.updater.pretraining import Pretraining, chunks
-from services.updater.texts import INSTALLED, TextCache
-from services.updater.the_journey import TheJourney
+from services.updater.evaluation.metrics import Quality
+from services.updater.evaluation.prequential import COLD
+from services.updater.history.past import Past
+from services.updater.history.pretraining import Pretraining, chunks
+from services.updater.history.the_journey import TheJourney
+from services.updater.learning.batches import Batcher
+from services.updater.learning.catalogue import Assortment, build
+from services.updater.learning.device import choose
+from services.updater.learning.learner import Learner
+from services.updater.texts.encode import model_folder
+from services.updater.texts.vectors import INSTALLED, TextCache
 from shared.features.assemble import Assembler
 from shared.features.counters import Counters
 from shared.messages import Example, Item

@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from infra.local.settings import ROOT
-from services.updater.batches import Batch
-from services.updater.challengers import Race
-from services.updater.learner import Learner
-from services.updater.prequential import Prequential
-from services.updater.standings import CUT, Standing, reach
+from services.updater.evaluation.prequential import Prequential
+from services.updater.learning.batches import Batch
+from services.updater.learning.learner import Learner
+from services.updater.race.challengers import Race
+from services.updater.race.standings import CUT, Standing, reach
 from shared.tasks import LearningSettings, Task
 from tests.bench.goals import Goal, judged
 from tests.bench.learning.ours import Freshet

@@ -18,15 +18,15 @@ import numpy as np
 import structlog
 
 from infra.local.settings import ROOT
-from services.updater.batches import Batch, Batcher
-from services.updater.catalogue import Assortment, build
-from services.updater.device import choose
-from services.updater.learner import Learner
-from services.updater.metrics import Quality, auc, losses
-from services.updater.past import Past
-from services.updater.pretraining import Pretraining
-from services.updater.texts import TextCache
-from services.updater.the_journey import TheJourney
+from services.updater.evaluation.metrics import Quality, auc, losses
+from services.updater.history.past import Past
+from services.updater.history.pretraining import Pretraining
+from services.updater.history.the_journey import TheJourney
+from services.updater.learning.batches import Batch, Batcher
+from services.updater.learning.catalogue import Assortment, build
+from services.updater.learning.device import choose
+from services.updater.learning.learner import Learner
+from services.updater.texts.vectors import TextCache
 from shared.datasets.complete_journey import Journey
 from shared.features.assemble import Assembler
 from shared.features.counters import Counters

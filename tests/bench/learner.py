@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from services.updater.batches import Batcher
-from services.updater.catalogue import Assortment, build
-from services.updater.device import choose
-from services.updater.learner import Learner
-from services.updater.optimiser import loss
+from services.updater.learning.batches import Batcher
+from services.updater.learning.catalogue import Assortment, build
+from services.updater.learning.device import choose
+from services.updater.learning.learner import Learner
+from services.updater.learning.optimiser import loss
 from shared.features.assemble import Assembler
 from shared.keys import keys
 from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome

@@ -1,7 +1,7 @@
 """``torchrun --nproc-per-node 2 -m tests.bench.sharded_tables``: id tables whose rows are shared out over processes.
 
-The smallest case of ``services/updater/SHARDING.md``: no process holds the table, a step's distinct rows are gathered from their
-owners, each process grades its share of the step, and each owner moves its own rows. Compared with the same table in one piece.
+The smallest case of ``services/updater/learning/SHARDING.md``: no process holds the table, a step's distinct rows are gathered from
+their owners, each process grades its share of the step, and each owner moves its own rows. Compared with the table in one piece.
 """
 
 import argparse

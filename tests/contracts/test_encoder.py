@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from services.updater.adapt import merged
-from services.updater.encode import model_folder
-from services.updater.encoder import Bert, Encoder, LowRank
-from services.updater.texts import TextCache
+from services.updater.texts.encode import model_folder
+from services.updater.texts.encoder import Bert, Encoder, LowRank
+from services.updater.texts.vectors import TextCache
 from tests import encoders
 
 TEXTS = [

@@ -11,7 +11,7 @@ from services.joiner.join import Partition
 from services.joiner.records import Answered, Learn, Mark, Safe, Shown
 from services.joiner.rule import Rule
 from services.joiner.segments import Segments
-from services.updater.batches import Batcher
+from services.updater.learning.batches import Batcher
 from shared.messages import Behaviour, Example
 from shared.model.update import whole
 from tests.contracts.test_served_as_learned import contents, manifest, served

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.updater.batches import Batch
-from services.updater.learner import Learner
+from services.updater.learning.batches import Batch
+from services.updater.learning.learner import Learner
 from shared.bundles.files import Catalogue, TableChange
 from shared.bundles.manifest import Manifest, TableSize
 from shared.keys import key

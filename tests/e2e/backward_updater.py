@@ -5,8 +5,8 @@ from dataclasses import replace
 import uvloop
 
 from services.updater import __main__ as entry
-from services.updater.batches import Batch
-from services.updater.learner import Learner
+from services.updater.learning.batches import Batch
+from services.updater.learning.learner import Learner
 from services.updater.settings import UpdaterSettings
 from shared.telemetry import log
 

@@ -14,10 +14,10 @@ import msgspec
 import uvloop
 
 from services.updater import __main__ as entry
-from services.updater.bundle import Release
-from services.updater.kafka_windows import PlanLog
-from services.updater.publisher import Publisher, Saved
+from services.updater.publishing.bundle import Release
+from services.updater.publishing.publisher import Publisher, Saved
 from services.updater.settings import UpdaterSettings
+from services.updater.windows.kafka import PlanLog
 from shared.bundles.manifest import Pointer
 from shared.bundles.storage import Storage
 from shared.errors import Unavailable

@@ -8,7 +8,7 @@ import pytest
 
 from infra.local.operate import bundles, dead_letters
 from infra.local.operate.topic import records
-from services.updater.checkpoints import Checkpoints, Progress
+from services.updater.publishing.checkpoints import Checkpoints, Progress
 from shared.bundles.storage import Storage
 from shared.dead_letters import DeadLetters
 from shared.errors import BadInput, BundleRefused

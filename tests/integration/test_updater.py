@@ -10,7 +10,7 @@ import pytest
 from infra.local.operate.adopt import adopt
 from infra.local.operate.bundles import folded, restore
 from services.updater.bisect import bisect, replayed
-from services.updater.checkpoints import Checkpoints
+from services.updater.publishing.checkpoints import Checkpoints
 from services.updater.recovery import Checkpoint
 from services.updater.settings import UpdaterSettings
 from shared.bundles.storage import Storage

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.updater.checkpoints import Checkpoints
+from services.updater.publishing.checkpoints import Checkpoints
 from shared.bundles.storage import Storage
 from shared.settings import Settings
 from tests import lineage

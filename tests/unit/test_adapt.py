@@ -8,8 +8,8 @@ import structlog
 from safetensors.torch import load_file
 
 from services.updater.adapt import Training, adapted, bought_together, write
-from services.updater.encoder import Encoder
-from services.updater.texts import identity
+from services.updater.texts.encoder import Encoder
+from services.updater.texts.vectors import identity
 from shared.datasets.moments import Moment
 from shared.errors import BadSettings
 from shared.messages import Behaviour

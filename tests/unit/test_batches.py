@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from services.updater.batches import Batcher
-from services.updater.normaliser import Moments
+from services.updater.learning.batches import Batcher
+from services.updater.learning.normaliser import Moments
 from shared.keys import keys
 from shared.messages import Example
 from tests.learning import INPUTS, assortment, batch, bought, correction, shown

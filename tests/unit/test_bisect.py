@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from services.updater.batches import Batcher
 from services.updater.bisect import divided, questions, steps
-from services.updater.challengers import Race
+from services.updater.learning.batches import Batcher
 from services.updater.loop import Student
-from services.updater.releases import Position
-from services.updater.window import Window
+from services.updater.publishing.releases import Position
+from services.updater.race.challengers import Race
+from services.updater.windows.window import Window
 from shared.errors import BadInput
 from shared.messages import Example, WindowPlan
 from shared.origins import Origins

@@ -8,16 +8,16 @@ import structlog
 
 from infra.local.operate import learning as operate
 from services.updater import exported
-from services.updater.batches import Batch
-from services.updater.breaker import Breaker, Order
-from services.updater.control import Control, give, order
-from services.updater.cusum import AGE, Cusum, spared
-from services.updater.gaps import Gaps
-from services.updater.kafka_windows import KafkaWindows, PlanLog
-from services.updater.plans import Plans, replanned
-from services.updater.reference import Reference
+from services.updater.evaluation.reference import Reference
+from services.updater.guards.breaker import Breaker, Order
+from services.updater.guards.control import Control, give, order
+from services.updater.guards.cusum import AGE, Cusum, spared
+from services.updater.learning.batches import Batch
 from services.updater.settings import UpdaterSettings
-from services.updater.window import Window
+from services.updater.windows.gaps import Gaps
+from services.updater.windows.kafka import KafkaWindows, PlanLog
+from services.updater.windows.plans import Plans, replanned
+from services.updater.windows.window import Window
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.storage import Storage
 from shared.keys import keys

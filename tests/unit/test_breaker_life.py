@@ -6,14 +6,15 @@ from pathlib import Path
 
 import structlog
 
-from services.updater import control, recovery
+from services.updater import recovery
 from services.updater.assembly import Beginning, Life, begin, student_of
-from services.updater.base import publish_base
-from services.updater.breaker import Order
-from services.updater.bundle import Chain
+from services.updater.guards import control
+from services.updater.guards.breaker import Order
+from services.updater.history.base import publish_base
 from services.updater.loop import learn
+from services.updater.publishing.bundle import Chain
 from services.updater.settings import UpdaterSettings
-from services.updater.window import Window
+from services.updater.windows.window import Window
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.signing import signing_key, write_keys
 from shared.bundles.storage import Storage

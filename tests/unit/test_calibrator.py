@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from services.updater.calibrator import applied, curves, fitted, isotonic, platt
-from services.updater.metrics import calibration_error, log_loss
+from services.updater.evaluation.calibrator import applied, curves, fitted, isotonic, platt
+from services.updater.evaluation.metrics import calibration_error, log_loss
 from shared.bundles.manifest import Curve
 from shared.model.calibration import log_odds, probabilities
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.updater.card import card
+from services.updater.publishing.card import card
 from tests import learning
 from tests.unit.test_updater_publishing import EVERYTHING, ROWS, Bench, bench
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from services.updater.assembly import race_of
-from services.updater.challengers import Race, gains, guarded
-from services.updater.checkpoints import Progress
-from services.updater.prequential import Prequential
+from services.updater.evaluation.prequential import Prequential
+from services.updater.publishing.checkpoints import Progress
+from services.updater.race.challengers import Race, gains, guarded
+from services.updater.race.standings import Standing
 from services.updater.recovery import Checkpoint
-from services.updater.standings import Standing
-from services.updater.window import Window
+from services.updater.windows.window import Window
 from shared.errors import BadSettings
 from shared.messages import Turn
 from shared.tasks import LearningSettings, RaceSettings
@@ -170,7 +170,7 @@ def test_a_champion_that_gives_cold_items_more_than_they_are_due_does_not_keep_i
 
 
 def test_a_guard_keeps_the_better_challenger_waiting_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.updater.challengers.guarded", lambda recent, name, rules: "calibration")
+    monkeypatch.setattr("services.updater.race.challengers.guarded", lambda recent, name, rules: "calibration")
     one = student(task(BAD, GOOD))
     windows = learned(one, planned(one, 1, WINDOWS))
     assert not [window for window in windows if window.plan.race and window.plan.race.promotes]

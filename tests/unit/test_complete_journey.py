@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from services.updater.metrics import auc
+from services.updater.evaluation.metrics import auc
 from shared.datasets.complete_journey import LIST, Basket, Journey
 
 START, END = datetime(2017, 5, 1, tzinfo=UTC), datetime(2017, 7, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 import torch
 
-from services.updater import device
-from services.updater.learner import Learner
+from services.updater.learning import device
+from services.updater.learning.learner import Learner
 from tests import learning
 from tests.bench import learner as bench
 

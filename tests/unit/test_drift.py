@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import structlog
 
-from services.updater.batches import Batch
-from services.updater.drift import Drift
+from services.updater.evaluation.prequential import Measured, Prequential
+from services.updater.guards.drift import Drift
+from services.updater.learning.batches import Batch
 from services.updater.loop import learn
-from services.updater.prequential import Measured, Prequential
 from shared.messages import Inputs
 from tests import learning
 from tests.unit.test_updater_replay import a_student, windows

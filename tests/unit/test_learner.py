@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from services.updater.batches import Batch
-from services.updater.catalogue import build
+from services.updater.learning.batches import Batch
+from services.updater.learning.catalogue import build
 from shared.errors import BadSettings
 from shared.keys import keys
 from shared.messages import Inputs, Item, Origin

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from services.updater.batches import Batch, Batcher
-from services.updater.metrics import auc
+from services.updater.evaluation.metrics import auc
+from services.updater.learning.batches import Batch, Batcher
 from shared.datasets.candidates import DAY, NOTHING
 from shared.datasets.sampling import Sampled
 from shared.messages import Behaviour, Item

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
-from services.updater.metrics import Quality, auc, calibration_error, group_auc, log_loss
+from services.updater.evaluation.metrics import Quality, auc, calibration_error, group_auc, log_loss
 
 
 def rows(n: int, seed: int = 0, decimals: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,10 +12,10 @@ import pytest
 import structlog
 from aiokafka import TopicPartition
 
-from services.updater import newcomers
-from services.updater.catalogue import build
-from services.updater.newcomers import Newcomers
-from services.updater.texts import INSTALLED
+from services.updater.learning.catalogue import build
+from services.updater.texts import newcomers
+from services.updater.texts.newcomers import Newcomers
+from services.updater.texts.vectors import INSTALLED
 from shared.bundles.files import decode_catalogue
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.storage import Storage

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from infra.local.operate.challengers import changes, newest, rows
-from services.updater.checkpoints import Checkpoints, Progress
-from services.updater.standings import Standing
+from services.updater.publishing.checkpoints import Checkpoints, Progress
+from services.updater.race.standings import Standing
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.storage import Storage
 from shared.errors import BundleRefused

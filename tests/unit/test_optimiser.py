@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from services.updater.optimiser import Optimiser, loss
-from services.updater.row_optimisers import START, row_optimiser
-from services.updater.tables import Tables
+from services.updater.learning.optimiser import Optimiser, loss
+from services.updater.learning.row_optimisers import START, row_optimiser
+from services.updater.learning.tables import Tables
 from shared.bundles.files import TABLES
 from shared.tasks import LearningSettings
 

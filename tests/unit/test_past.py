@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from services.updater import past as module
-from services.updater.batches import check
-from services.updater.past import Past
+from services.updater.history import past as module
+from services.updater.history.past import Past
+from services.updater.learning.batches import check
 from shared.datasets.candidates import Candidate, CandidateList
 from shared.datasets.moments import Moment
 from shared.features.assemble import Assembler

@@ -23,10 +23,10 @@ from services.features.users import Users
 from services.joiner import intake
 from services.ranking.edges import _is_for
 from services.updater import exported
-from services.updater.catalogue import Assortment
-from services.updater.kafka_windows import _read
-from services.updater.newcomers import Newcomers
-from services.updater.plans import Plans
+from services.updater.learning.catalogue import Assortment
+from services.updater.texts.newcomers import Newcomers
+from services.updater.windows.kafka import _read
+from services.updater.windows.plans import Plans
 from shared.decoding import decoded
 from shared.errors import BadRecord
 from shared.features.events import micros

@@ -10,12 +10,12 @@ import torch
 
 from services.updater import recovery
 from services.updater.assembly import Beginning, Life, begin
-from services.updater.base import publish_base
-from services.updater.bundle import Chain
+from services.updater.history.base import publish_base
 from services.updater.loop import learn
-from services.updater.releases import Releases
+from services.updater.publishing.bundle import Chain
+from services.updater.publishing.releases import Releases
 from services.updater.settings import UpdaterSettings
-from services.updater.window import Window
+from services.updater.windows.window import Window
 from shared.bundles.manifest import Pointer
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.reader import BundleReader

@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from services.updater import proposals
-from services.updater.proposals import SPACE, propose
-from services.updater.standings import Standing
+from services.updater.race import proposals
+from services.updater.race.proposals import SPACE, propose
+from services.updater.race.standings import Standing
 from shared.errors import BadSettings
 from shared.tasks import LearningSettings
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from services.updater.gate import Gate
-from services.updater.prequential import Prequential
-from services.updater.remembered import recall, saved
+from services.updater.evaluation.prequential import Prequential
+from services.updater.evaluation.remembered import recall, saved
+from services.updater.guards.gate import Gate
 from shared.tasks import GateSettings
 from tests import learning
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from services.updater.row_optimisers import START, Ftrl, RowOptimiser, row_optimiser
+from services.updater.learning.row_optimisers import START, Ftrl, RowOptimiser, row_optimiser
 from shared.tasks import LearningSettings
 from tests.learning import learner, task, window
 from tests.unit.test_learner import one_thread, same  # noqa: F401  # the fixture

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.updater.rows import RowMap
+from services.updater.learning.rows import RowMap
 
 
 def keys(*numbers: int) -> np.ndarray:

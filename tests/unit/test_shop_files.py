@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 
-from services.updater.batches import Batcher
-from services.updater.pretraining import Pretraining
-from services.updater.shop_files import ShopFiles
+from services.updater.history.pretraining import Pretraining
+from services.updater.history.shop_files import ShopFiles
+from services.updater.learning.batches import Batcher
 from shared.errors import BadSettings
 from shared.messages import Behaviour, Item
 from tests.learning import INPUTS, assortment, learner, shown, task

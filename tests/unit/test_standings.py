@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.updater.standings import WORST, Entrant, Evidence, Standing, reach
+from services.updater.race.standings import WORST, Entrant, Evidence, Standing, reach
 from shared.tasks import LearningSettings
 
 GAINS = st.lists(st.floats(-WORST, WORST), min_size=1, max_size=50)

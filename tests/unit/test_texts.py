@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.updater import texts
-from services.updater.texts import INSTALLED, TextCache
+from services.updater.texts import vectors as texts
+from services.updater.texts.vectors import INSTALLED, TextCache
 from shared.bundles.objects import MemoryObjects
 from shared.errors import BadSettings
 

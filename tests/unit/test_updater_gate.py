@@ -5,8 +5,8 @@ import dataclasses
 import msgspec
 import numpy as np
 
-from services.updater.gate import Gate
-from services.updater.prequential import Measured, Prequential
+from services.updater.evaluation.prequential import Measured, Prequential
+from services.updater.guards.gate import Gate
 from shared.tasks import GateSettings
 from tests import learning
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from services.updater.base import publish_base
-from services.updater.bundle import Chain, Composer, Release
-from services.updater.checkpoints import Checkpoints, Progress
-from services.updater.published import Change, Published
-from services.updater.publisher import Publisher, Saved, Track
-from services.updater.retention import Retention, kept
-from services.updater.schedule import Due, Schedule
-from services.updater.window import Ledger
+from services.updater.history.base import publish_base
+from services.updater.publishing.bundle import Chain, Composer, Release
+from services.updater.publishing.checkpoints import Checkpoints, Progress
+from services.updater.publishing.published import Change, Published
+from services.updater.publishing.publisher import Publisher, Saved, Track
+from services.updater.publishing.retention import Retention, kept
+from services.updater.publishing.schedule import Due, Schedule
+from services.updater.windows.window import Ledger
 from shared.bundles.files import decode_dense, decode_tables
 from shared.bundles.manifest import Manifest, version
 from shared.bundles.objects import MemoryObjects

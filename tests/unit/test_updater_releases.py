@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from services.updater import recovery
 from services.updater.assembly import Beginning, Life, begin
-from services.updater.base import publish_base
-from services.updater.bundle import Chain, Release
-from services.updater.catalogue import build
-from services.updater.challengers import Race
-from services.updater.gate import Gate
+from services.updater.evaluation.prequential import Measured
+from services.updater.guards.gate import Gate
+from services.updater.history.base import publish_base
+from services.updater.learning.catalogue import build
 from services.updater.loop import learn
-from services.updater.prequential import Measured
-from services.updater.published import Published
-from services.updater.publisher import Saved
-from services.updater.releases import Position, Releases, Served
-from services.updater.schedule import Schedule
+from services.updater.publishing.bundle import Chain, Release
+from services.updater.publishing.published import Published
+from services.updater.publishing.publisher import Saved
+from services.updater.publishing.releases import Position, Releases, Served
+from services.updater.publishing.schedule import Schedule
+from services.updater.race.challengers import Race
 from services.updater.settings import UpdaterSettings
-from services.updater.window import Window
+from services.updater.windows.window import Window
 from shared.bundles.files import encode_catalogue
 from shared.bundles.manifest import Curve, Pointer
 from shared.bundles.objects import MemoryObjects

@@ -1,11 +1,11 @@
 """A life that begins from a checkpoint and replays the plans has the weights of one that was never interrupted; and only so."""
 
-from services.updater.batches import Batcher
-from services.updater.challengers import Race
-from services.updater.learner import Learner
+from services.updater.learning.batches import Batcher
+from services.updater.learning.learner import Learner
 from services.updater.loop import Student
-from services.updater.releases import Position
-from services.updater.window import Window
+from services.updater.publishing.releases import Position
+from services.updater.race.challengers import Race
+from services.updater.windows.window import Window
 from shared.bundles.files import Catalogue
 from shared.bundles.manifest import File
 from shared.messages import Example, WindowPlan

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.updater.kafka_windows import KafkaWindows, PlanLog
-from services.updater.planner import Planner, Read, advanced
-from services.updater.plans import Plans, replanned
 from services.updater.settings import UpdaterSettings
+from services.updater.windows.kafka import KafkaWindows, PlanLog
+from services.updater.windows.planner import Planner, Read, advanced
+from services.updater.windows.plans import Plans, replanned
 from shared.messages import WindowPlan
 from tests.learning import shown
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.operate.bundles import Prepared, relearned
-from services.updater.checkpoints import Checkpoints
+from services.updater.publishing.checkpoints import Checkpoints
 from shared import valkey
 from shared.bundles.signing import signing_key
 from shared.bundles.storage import Storage

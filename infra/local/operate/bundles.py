@@ -8,9 +8,9 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from infra.local.operate.topic import records
-from services.updater.checkpoints import Checkpoints
-from services.updater.kafka_windows import PlanLog
-from services.updater.plans import Plans, replanned
+from services.updater.publishing.checkpoints import Checkpoints
+from services.updater.windows.kafka import PlanLog
+from services.updater.windows.plans import Plans, replanned
 from shared.bundles.manifest import Manifest, Pointer
 from shared.bundles.reader import BundleReader
 from shared.bundles.signing import verify_key

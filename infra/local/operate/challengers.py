@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from services.updater.checkpoints import Checkpoints, Progress
-from services.updater.standings import Entrant, Standing
+from services.updater.publishing.checkpoints import Checkpoints, Progress
+from services.updater.race.standings import Entrant, Standing
 from shared.bundles.storage import Storage
 from shared.errors import BundleRefused
 from shared.tasks import LearningSettings, Task

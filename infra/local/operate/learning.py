@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from services.updater import control
-from services.updater.breaker import Order
-from services.updater.plans import Plans
+from services.updater.guards import control
+from services.updater.guards.breaker import Order
+from services.updater.windows.plans import Plans
 from shared.bundles.storage import Storage
 
 

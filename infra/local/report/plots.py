@@ -8,7 +8,7 @@ import numpy as np
 
 from infra.local.report.quality import Rows, calibration
 from infra.local.report.summary import COLD, Gathered
-from services.updater.metrics import auc, log_loss
+from services.updater.evaluation.metrics import auc, log_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.updater.metrics import BINS, Quality, losses
+from services.updater.evaluation.metrics import BINS, Quality, losses
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]

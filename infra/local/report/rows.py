@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from infra.local.report.quality import Rows
 from services.shopper.log import Accepted, Asked
-from services.updater.metrics import auc
+from services.updater.evaluation.metrics import auc
 from shared.keys import key, keys
 from shared.messages import Impression
 from shared.model.scorer import Scorer

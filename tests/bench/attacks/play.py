@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 from services.features.guard import Guard
 from services.features.users import VIEW
-from services.updater.batches import Batcher
-from services.updater.breaker import Breaker
-from services.updater.catalogue import Assortment
-from services.updater.challengers import Race
-from services.updater.drift import Drift
-from services.updater.learner import Learner
+from services.updater.evaluation.prequential import Prequential
+from services.updater.guards.breaker import Breaker
+from services.updater.guards.drift import Drift
+from services.updater.history.past import Past
+from services.updater.history.pretraining import Pretraining
+from services.updater.learning.batches import Batcher
+from services.updater.learning.catalogue import Assortment
+from services.updater.learning.learner import Learner
 from services.updater.loop import Student, learn
-from services.updater.past import Past
-from services.updater.prequential import Prequential
-from services.updater.pretraining import Pretraining
-from services.updater.releases import Position
-from services.updater.window import Window
+from services.updater.publishing.releases import Position
+from services.updater.race.challengers import Race
+from services.updater.windows.window import Window
 from shared.bundles.files import Catalogue
 from shared.bundles.manifest import File
 from shared.datasets.moments import Moment

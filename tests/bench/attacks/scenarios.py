@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from services.features.guard import Guard
-from services.updater.metrics import auc, log_loss
+from services.updater.evaluation.metrics import auc, log_loss
 from shared.datasets.moments import Moment
 from shared.messages import Example, Origin
 from tests.bench.attacks.play import F8, TASK, Ready, Seen, played

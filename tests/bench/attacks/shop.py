@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from services.updater.catalogue import build
+from services.updater.learning.catalogue import build
 from shared.bundles.files import Catalogue
 from shared.datasets.candidates import NOTHING, Candidate, CandidateList
 from shared.datasets.moments import Moment

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.updater.batches import Batch
+from services.updater.learning.batches import Batch
 from shared.datasets.moments import Moment
 from shared.keys import keys
 from tests.bench.learning.columns import cut, load, save

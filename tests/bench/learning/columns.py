@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.updater.batches import Batch, Batcher
+from services.updater.learning.batches import Batch, Batcher
 from shared.bundles.files import TABLES
 from shared.messages import Example, Origin
 

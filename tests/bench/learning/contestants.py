@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from services.updater.batches import Batch
-from services.updater.metrics import log_loss
+from services.updater.evaluation.metrics import log_loss
+from services.updater.learning.batches import Batch
 from tests.bench.learning.measures import Judge
 from tests.bench.learning.mishaps import Late, Lost
 from tests.bench.learning.ours import WHOLE, Freshet, Frozen, Retrained, Sight, column

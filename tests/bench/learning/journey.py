@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.updater.the_journey import TheJourney
+from services.updater.history.the_journey import TheJourney
 from shared.datasets.candidates import NOTHING, CandidateList, Draw, Pool, listed
 from shared.datasets.complete_journey import LAST, Journey
 from shared.datasets.moments import Moment

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.updater.metrics import auc, calibration_error, group_auc, log_loss, losses
+from services.updater.evaluation.metrics import auc, calibration_error, group_auc, log_loss, losses
 from tests.bench.learning.protocol import F8, I8, Stream, live_rows
 
 COLD, WARM = 20, 200

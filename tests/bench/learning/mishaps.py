@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from services.updater.batches import Batch
+from services.updater.learning.batches import Batch
 from tests.bench.learning.ours import Freshet
 from tests.bench.learning.protocol import F8, I8, Known, Stream
 

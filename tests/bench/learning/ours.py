@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from services.updater.batches import Batch
-from services.updater.catalogue import Assortment
-from services.updater.learner import Learner
-from services.updater.metrics import log_loss
+from services.updater.evaluation.metrics import log_loss
+from services.updater.learning.batches import Batch
+from services.updater.learning.catalogue import Assortment
+from services.updater.learning.learner import Learner
 from shared.messages import Inputs
 from shared.tasks import Task
 from tests.bench.learning.columns import cut
@@ -18,7 +18,7 @@ from tests.bench.learning.protocol import F8, I8, Known, Stream, TrainedAnew
 CHUNK = 500
 """Lists that history is learned in at once."""
 HELD_BACK = 0.1
-"""Share of history, the newest, that stopping is decided on, as in ``services/updater/pretraining.py``."""
+"""Share of history, the newest, that stopping is decided on, as in ``services/updater/history/pretraining.py``."""
 
 
 @dataclass(frozen=True)

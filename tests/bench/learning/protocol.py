@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.updater.batches import Batch
+from services.updater.learning.batches import Batch
 from tests.bench.learning.columns import beside, cut, rows_of
 
 F8 = NDArray[np.float64]

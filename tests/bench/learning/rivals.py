@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.updater.batches import Batch
-from services.updater.catalogue import Assortment
+from services.updater.learning.batches import Batch
+from services.updater.learning.catalogue import Assortment
 from shared.bundles.files import TABLES
 from shared.messages import Inputs
 from tests.bench.learning.columns import cut

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from services.updater.batches import Batcher
-from services.updater.catalogue import Assortment, build
-from services.updater.past import Past
-from services.updater.texts import TextCache
+from services.updater.history.past import Past
+from services.updater.learning.batches import Batcher
+from services.updater.learning.catalogue import Assortment, build
+from services.updater.texts.vectors import TextCache
 from shared.datasets import clickstreams, online_retail, open_bandit, repeats, trivago
 from shared.datasets.complete_journey import Journey
 from shared.datasets.moments import Shop

@@ -12,7 +12,7 @@ import uvicorn
 from pydantic import BaseModel
 from torch import nn
 
-from services.updater.model import Ranker
+from services.updater.learning.model import Ranker
 from tests.bench.plain.features import store
 
 PORT, FOLDER, REDIS = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]

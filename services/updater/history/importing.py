@@ -1,0 +1,86 @@
+"""Import a shop's past: ``python -m services.updater.history [FOLDER]`` makes the counters, the base bundle and its checkpoint.
+
+Without a folder the shop is the demo's, The Complete Journey, up to the moment where the shopper begins to play it.
+"""
+
+import time
+from datetime import datetime
+from pathlib import Path
+
+from redis.exceptions import RedisError
+from structlog.stdlib import BoundLogger
+
+from services.updater.history.base import publish_base
+from services.updater.history.past import Past
+from services.updater.history.pretraining import Pretraining
+from services.updater.history.shop_files import ShopFiles
+from services.updater.history.the_journey import TheJourney
+from services.updater.learning.batches import Batcher
+from services.updater.learning.catalogue import Assortment, build
+from services.updater.learning.device import choose
+from services.updater.learning.learner import Learner
+from services.updater.settings import HistorySettings
+from services.updater.texts.vectors import TextCache
+from shared import valkey
+from shared.bundles.signing import signing_key
+from shared.bundles.storage import Storage
+from shared.datasets.moments import Shop
+from shared.features.assemble import Assembler
+from shared.features.counters import Counters
+from shared.features.plans import Plans
+from shared.features.writer import RowWriter
+from shared.tasks import task
+
+
+def main(settings: HistorySettings, folder: Path | None, logger: BoundLogger) -> None:
+    """Read, fold, learn, publish; each step's seconds are logged."""
+    import asyncio
+
+    began = time.monotonic()
+
+    def done(step: str, **figures: float | str) -> None:
+        logger.info(step, seconds=round(time.monotonic() - began, 1), **figures)
+
+    declared, storage = task(settings.task), Storage.connect(settings)
+    plans = asyncio.run(_plans(settings))
+    shop: Shop = ShopFiles(folder, declared.labels[0], declared.learning.seed) if folder else journey(settings)
+    done("shop read", items=len(shop.items))
+    texts = TextCache(settings.texts, storage.objects, settings.updater_encoder)
+    vectors = texts.ensure(item.title for item in shop.items.values())
+    catalogue = build(shop.items.values(), vectors, declared.model.text_dim, texts.encoder)
+    done("texts encoded", texts=len(vectors), encoder=texts.encoder)
+    assembler = Assembler(plans, declared.context)
+    past = Past(Counters(plans), assembler, assembler.inputs, shop.items.values(), declared.name, declared.labels[0])
+    examples = list(past.examples(shop.moments()))
+    done("past folded", lists=len(examples))
+    assortment = Assortment(declared.model.text_dim)
+    assortment.add(catalogue)
+    learner = Learner(declared, assembler.inputs, assortment, choose())
+    metrics = Pretraining().run(learner, Batcher(learner.inputs, declared.labels, assortment), examples, logger)
+    done("pretrained", rows=learner.optimiser.learned)
+    done("counters written", rows=write_counters(settings, past.counters))
+    manifest = publish_base(storage, learner, [catalogue], signing_key(settings.signing_key), metrics)
+    done("published", bundle=manifest.version)
+
+
+def journey(settings: HistorySettings) -> TheJourney:
+    """The demo's shop before the shopper plays it."""
+    start = datetime.fromisoformat(settings.shopper_start)
+    return TheJourney.load(settings.shopper_households, settings.shopper_seed, start, settings.journey_cache)
+
+
+async def _plans(settings: HistorySettings) -> Plans:
+    client = valkey.connect_async(settings)
+    try:
+        return await Plans.load(client, settings.project)
+    except (RedisError, OSError) as error:
+        raise valkey.away(settings, error) from error
+    finally:
+        await client.aclose()
+
+
+def write_counters(settings: HistorySettings, counters: Counters) -> int:
+    """Every user's and item's row, for the live service to go on from; how many."""
+    with valkey.connect(settings) as client:
+        rows = list(counters.dump())
+        return RowWriter(client).write([key for key, _ in rows], [row for _, row in rows], ttl=0)

@@ -1,0 +1,223 @@
+"""The model with all that it needs to go on learning: predict, learn, and everything a checkpoint must hold."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from services.updater.learning.adoption import Adoption
+from services.updater.learning.batches import Batch
+from services.updater.learning.catalogue import Assortment
+from services.updater.learning.device import moved
+from services.updater.learning.model import Ranker
+from services.updater.learning.normaliser import Moments
+from services.updater.learning.optimiser import Optimiser, loss
+from services.updater.learning.parallel import Together
+from services.updater.learning.row_optimisers import row_optimiser
+from services.updater.learning.rows import Arrays
+from services.updater.learning.tables import Tables
+from shared.bundles.files import TABLES, weights_sha256
+from shared.messages import Inputs
+from shared.model.dense import Normaliser
+from shared.tasks import Task
+
+F4 = NDArray[np.float32]
+PREDICTED = 4_096
+"""Rows scored at once."""
+SWEEP = 86_400.0
+"""Event time between two sweeps of expired rows."""
+
+
+class Learner:
+    """A task's model. The same batches in the same order make the same weights, bit for bit.
+
+    Args:
+        task: what is learned, and how.
+        inputs: the dense features by name.
+        assortment: what is known of the items; it grows by the catalogues that the plans name.
+        device: see :func:`services.updater.learning.device.choose`.
+    """
+
+    def __init__(self, task: Task, inputs: Inputs, assortment: Assortment, device: torch.device) -> None:
+        self.task, self.inputs, self.assortment, self.device = task, inputs, assortment, device
+        self.frozen: tuple[str, ...] = ()
+        self.together: Together | None = None
+        torch.manual_seed(task.learning.seed)
+        shape, labels = task.model, len(task.labels)
+        columns = len(inputs.user) + len(inputs.candidate)
+        self.model = Ranker(columns, labels, shape.dim, shape.hidden, shape.text_dim, task.learning.dropout).to(device)
+        rows = row_optimiser(task.learning, shape.dim)
+        self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, rows, device, task.learning.admission)
+        self.moments = Moments.of(columns)
+        self.optimiser = Optimiser(self.model, self.tables, task.learning)
+        self.now = self.swept = 0.0  # event time of the newest row learned, and of the last sweep
+        self.listed = 0  # lines of the assortment that have their rows
+
+    def freeze(self, parts: tuple[str, ...]) -> None:
+        """From now on these parts do not move; see ``ModelSettings.frozen``. ``normaliser`` may be among them."""
+        self.frozen = parts
+        self.optimiser.freeze(parts)
+
+    def join(self, together: Together) -> None:
+        """From now on each step is shared with other processes, which learn the same batches from the same state."""
+        self.together, self.model.drop = together, together.dropout
+
+    def start_at(self, rate: float) -> None:
+        """Begin at this share of positives: the bias is its log-odds."""
+        with torch.no_grad():
+            self.model.bias.fill_(float(np.log(rate / (1 - rate))))
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> F4:
+        """Probabilities as serving would give them; nothing is learned. Shape (n, L)."""
+        self.model.eval()
+        rows = torch.from_numpy(self.tables.find(batch.keys)).to(self.device)
+        columns = self._columns(batch, self.moments.normaliser())
+        parts = [
+            torch.sigmoid(self.model(self.tables.values[rows[span]], *(column[span] for column in columns)))
+            for span in spans(len(batch), PREDICTED)
+        ]
+        return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, len(self.task.labels)), np.float32)
+
+    def new(self, batch: Batch) -> NDArray[np.bool_]:
+        """Whether the user of each row has no row yet. Shape (n,)."""
+        unknown: NDArray[np.bool_] = self.tables.maps["user"].find(batch.keys["user"]) == 0
+        return unknown
+
+    def learn(self, batch: Batch, window: int) -> None:
+        """One pass over a window's batch, in its order. The window's number fixes what dropout leaves out.
+
+        Items that joined the assortment since the last window get their rows first.
+        """
+        self.now = max(self.now, float(batch.time.max(initial=0.0)))
+        self._enlist()
+        if not len(batch):
+            return
+        torch.manual_seed(self.task.learning.seed << 32 | window)
+        self._measure(batch)
+        self._expire()
+        rows = self.tables.admit(batch.keys, batch.time[batch.list], batch.text)
+        columns = self._columns(batch, self.moments.normaliser())
+        weights = batch.counted * np.array([self._weight(label) for label in self.task.labels], np.float32)
+        targets = [moved(target, self.device) for target in (batch.labels, batch.late, weights)]
+        self.model.train()
+        steps = spans(len(batch), self.task.learning.batch)
+        for span, distinct in zip(steps, self._distinct([rows[span] for span in steps]), strict=True):
+            self._step(*distinct, [column[span] for column in columns], [target[span] for target in targets])
+
+    def dense(self) -> dict[str, F4]:
+        """The dense weights by name, the normaliser's included. Views: copy what must not move."""
+        weights: dict[str, F4] = {name: weight.detach().cpu().numpy() for name, weight in self.model.named_parameters()}
+        normaliser = self.moments.normaliser()
+        return weights | {"mean": normaliser.mean, "scale": normaliser.scale}
+
+    def trainable(self) -> tuple[str, ...]:
+        """Names of what moves: tables and dense weights."""
+        dense = [name for name, weight in self.model.named_parameters() if weight.requires_grad]
+        normaliser = [] if "normaliser" in self.frozen else ["mean", "scale"]
+        return tuple(name for name in self.tables.maps if name not in self.frozen) + tuple(dense + normaliser)
+
+    def weights_sha256(self) -> str:
+        """The hash that full bundles, deltas and checkpoints of these weights agree on."""
+        return weights_sha256(self.tables.weights(), self.dense())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that a checkpoint needs for :meth:`load` to go on bit for bit."""
+        parts: dict[str, Arrays] = {
+            "tables": self.tables.state(),
+            "dense": {name: weight.detach().cpu().numpy().copy() for name, weight in self.model.named_parameters()},
+            "optimiser": self.optimiser.state(),
+            "moments": self.moments.state(),
+            "learner": {
+                "clock": np.array([self.now, self.swept]),
+                "listed": np.array(self.listed),
+                "inputs": np.frombuffer(msgspec.json.encode(self.inputs), np.uint8),
+            },
+        }
+        return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    def load(self, state: dict[str, NDArray[Any]]) -> None:
+        """Become what :meth:`state` gave. Features are matched by name: one that the state lacks starts at weight zero."""
+        parts: dict[str, Arrays] = {}
+        for name, array in state.items():
+            part, rest = name.split("/", 1)
+            parts.setdefault(part, {})[rest] = array
+        before = msgspec.json.decode(parts["learner"]["inputs"].tobytes(), type=Inputs)
+        if before != self.inputs:
+            parts = Adoption(before, self.inputs, self.task.model.dim).of(parts)
+        self.tables.load(parts["tables"])
+        with torch.no_grad():
+            for name, weight in self.model.named_parameters():
+                weight.copy_(torch.from_numpy(parts["dense"][name].copy()))
+        self.optimiser.load(parts["optimiser"])
+        self.moments = Moments.load(parts["moments"])
+        self.now, self.swept = parts["learner"]["clock"].tolist()
+        self.listed = int(parts["learner"]["listed"])
+
+    def _weight(self, label: str) -> float:
+        return self.task.learning.loss_weights.get(label, 1.0)
+
+    def _measure(self, batch: Batch) -> None:
+        if "normaliser" in self.frozen:
+            return
+        lists = ~batch.kinds  # a correction's values were measured with its list
+        width = len(self.inputs.user)
+        self.moments.update(slice(0, width), batch.user_features[lists])
+        self.moments.update(slice(width, None), batch.candidate_features[lists[batch.list]])
+
+    def _enlist(self) -> None:
+        if self.listed < len(self.assortment):
+            keys, text = self.assortment.lines(self.listed)
+            self.tables.enlist(keys, text, self.now)
+            self.listed = len(self.assortment)
+
+    def _expire(self) -> None:
+        """Once in a day of event time: rows unseen for longer than ``expiry`` are given back, those of the assortment are not."""
+        if self.now - self.swept >= SWEEP:
+            self.swept = self.now
+            self.tables.expire(self.now - self.task.learning.expiry, self.assortment.lines(0)[0])
+
+    def _columns(self, batch: Batch, normaliser: Normaliser) -> tuple[Tensor, ...]:
+        """What the module reads beside table rows: text, profile, dense features and log-odds."""
+        features = np.concatenate([batch.user_features[batch.list], batch.candidate_features], axis=1)
+        text = self.assortment.vectors(batch.text)
+        arrays = (text, batch.profiles[batch.profile[batch.list]], normaliser(features), batch.log_odds)
+        return tuple(moved(array, self.device) for array in arrays)
+
+    def _distinct(self, steps: list[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
+        """Of each step's table rows (n, 6): the distinct ones (k,), the same on the device, and where in them each row is (n, 6).
+
+        All steps' go to the device at once, so that none waits for a copy.
+        """
+        found = [np.unique(rows, return_inverse=True) for rows in steps]
+        where = moved(np.concatenate([unique for unique, _ in found]), self.device)
+        places = moved(np.concatenate([inverse.reshape(-1, len(TABLES)) for _, inverse in found]), self.device)
+        sizes = [len(unique) for unique, _ in found], [len(rows) for rows in steps]
+        yield from zip((unique for unique, _ in found), torch.split(where, sizes[0]), torch.split(places, sizes[1]), strict=True)
+
+    def _step(self, unique: NDArray[np.int64], where: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
+        leaf = self.tables.values[where].requires_grad_()
+        if self.together is None:
+            self._backward(leaf, places, columns, targets)
+        else:
+            mine = self.together.share(len(places))
+            self._backward(leaf, places[mine], [column[mine] for column in columns], [target[mine] for target in targets])
+            self.together.add([leaf, *self.model.parameters()])
+        self.optimiser.step(leaf, where, len(places))
+        self.tables.touched[unique[~self.optimiser.still[unique]]] = True
+
+    def _backward(self, leaf: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
+        """Leave the loss' gradients in the model and in the step's distinct rows, of which ``places`` are the examples'."""
+        learning = self.task.learning
+        labels, late, weights = targets
+        logits = self.model(leaf[places], *columns)
+        torch.autograd.backward(loss(logits, labels, late, weights, learning.batch, learning.correction_clip))
+
+
+def spans(count: int, size: int) -> list[slice]:
+    """The slices that cut ``count`` rows into batches."""
+    return [slice(start, start + size) for start in range(0, count, size)]

@@ -1,0 +1,99 @@
+"""How weights move: table rows as the settings say, the dense weights by AdamW, one clip over both."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from services.updater.learning.device import moved
+from services.updater.learning.rows import Arrays
+from services.updater.learning.tables import Tables
+from shared.tasks import LearningSettings
+
+
+def loss(logits: Tensor, labels: Tensor, late: Tensor, weights: Tensor, reference: int, clip: float) -> Tensor:
+    """Binary cross-entropy summed and divided by a fixed batch size, so that a short batch makes a small step.
+
+    A late positive pays its own loss less the negative's that was paid when it was learned as one, at most ``clip`` of it.
+
+    Args:
+        logits, labels: (n, L).
+        late: (n, L) 1 where the label is positive and was learned as negative.
+        weights: (n, L) what each label counts; 0 for what is not known.
+        reference: the fixed batch size.
+    """
+    own = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    paid = functional.softplus(logits).clamp(max=clip)
+    return ((own - late * paid) * weights).sum() / reference
+
+
+class Optimiser:
+    """Both optimisers with their state; everything that a checkpoint must hold to go on bit for bit."""
+
+    def __init__(self, model: nn.Module, tables: Tables, settings: LearningSettings) -> None:
+        self.model, self.tables, self.settings = model, tables, settings
+        self.learned = 0
+        """Rows learned so far; they are the clock of the accumulators' decay."""
+        self.still = np.zeros(len(tables.values), np.bool_)
+        """Rows that do not move."""
+        self.freeze(())
+        self.dense = torch.optim.AdamW(model.parameters(), lr=settings.dense_rate, weight_decay=settings.weight_decay, fused=True)
+
+    def freeze(self, parts: tuple[str, ...]) -> None:
+        """From now on these do not move: tables, dense weights, or groups of them by the name's start (``layers``)."""
+        for name, weight in self.model.named_parameters():
+            weight.requires_grad_(not any(name == part or name.startswith((f"{part}.", f"{part}_bias")) for part in parts))
+        self.still[:] = False
+        self.still[self.tables.unknown()] = True
+        for name in self.tables.maps:
+            if name in parts:
+                first = self.tables.offset[name]
+                self.still[first : first + self.tables.maps[name].capacity] = True
+        self.fixed = moved(self.still[:, None], self.tables.values.device)  # (rows, 1)
+
+    def step(self, leaf: Tensor, rows: Tensor, count: int) -> None:
+        """Move the weights by the gradients that stand in the model and in ``leaf``, then forget these.
+
+        Args:
+            leaf: (k, D + 1) the gathered rows, with their gradient.
+            rows: (k,) their distinct global numbers.
+            count: examples in the batch; fewer than the reference make a smaller dense step.
+        """
+        assert leaf.grad is not None
+        leaf.grad.masked_fill_(self.fixed[rows], 0.0)
+        dense = [weight for weight in self.model.parameters() if weight.grad is not None]
+        nn.utils.clip_grad_norm_([*dense, leaf], self.settings.clip)
+        for group in self.dense.param_groups:
+            group["lr"] = self.settings.dense_rate * min(1.0, count / self.settings.batch)
+        self.dense.step()
+        self.dense.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            self.tables.optimiser.move(self.tables.values, self.tables.accumulators, rows, leaf.grad)
+        self._age(count)
+
+    def _age(self, count: int) -> None:
+        before, self.learned = self.learned, self.learned + count
+        times = self.learned // self.settings.decay_rows - before // self.settings.decay_rows
+        if times:
+            self.tables.optimiser.fade(self.tables.accumulators, self.settings.row_decay**times)
+
+    def state(self) -> Arrays:
+        """AdamW's moments by weight, and the clock."""
+        arrays: Arrays = {"learned": np.array(self.learned)}
+        for name, weight in self.model.named_parameters():
+            for part, value in self.dense.state.get(weight, {}).items():
+                arrays[f"{name}.{part}"] = value.cpu().numpy().copy()
+        return arrays
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Become what :meth:`state` gave."""
+        self.learned = int(state["learned"])
+        self.dense.state.clear()
+        for name, weight in self.model.named_parameters():
+            if f"{name}.step" in state:
+                parts = ("step", "exp_avg", "exp_avg_sq")
+                self.dense.state[weight] = {
+                    part: torch.from_numpy(state[f"{name}.{part}"].copy()).to(weight.device) for part in parts
+                }

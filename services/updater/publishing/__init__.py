@@ -1,0 +1,1 @@
+"""What readers get: bundles rows by rows, full ones, checkpoints, and what is kept of the past."""
