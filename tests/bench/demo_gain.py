@@ -26,6 +26,7 @@ from services.updater.learning.batches import Batch, Batcher
 from services.updater.learning.catalogue import Assortment, build
 from services.updater.learning.device import choose
 from services.updater.learning.learner import Learner
+from services.updater.settings import HistorySettings
 from services.updater.texts.vectors import TextCache
 from shared.datasets.complete_journey import Journey
 from shared.features.assemble import Assembler
@@ -94,7 +95,7 @@ def correction(example: Example) -> Example:
     )
     origin = Origin("behaviour", 0, outcome.offset)
     outcomes = (msgspec.structs.replace(outcome, index=0),)
-    return Example(kind="correction", origin=origin, impression=one, outcomes=outcomes, corrects=example.origin)
+    return Example(kind="correction", origin=origin, impression=one, outcomes=outcomes, corrects=example.origin, position=index)
 
 
 @dataclass
@@ -149,11 +150,12 @@ class Scored:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--households", type=int, default=150)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--start", default="2017-05-01T00:00:00Z", help="event time where history ends")
-    parser.add_argument("--lists", type=int, default=30_000, help="lists replayed at most")
-    parser.add_argument("--rate", type=float, default=110.0, help="lists a second, which decides how late outcomes come")
+    demo = HistorySettings.model_fields
+    parser.add_argument("--households", type=int, default=demo["shopper_households"].default)
+    parser.add_argument("--seed", type=int, default=demo["shopper_seed"].default)
+    parser.add_argument("--start", default=demo["shopper_start"].default, help="event time where history ends")
+    parser.add_argument("--lists", type=int, default=12_000, help="lists replayed at most")
+    parser.add_argument("--rate", type=float, default=66.0, help="lists a second, which decides how late outcomes come")
     parser.add_argument("--cache", type=Path, default=ROOT / ".state" / "bench" / "demo_gain")
     return parser.parse_args()
 

@@ -116,7 +116,7 @@ class Quality:
     tested = 0
 
     def calibrate(self) -> None:
-        self.curves = {"known": Curve((0.0, 1.0), (1.0, 2.0))}
+        self.curves = {"known": Curve((0.0, 1.0), (1.0, 2.0 + len(self.curves)))}
 
     def measure(self) -> dict[str, float]:
         return {}
@@ -138,13 +138,13 @@ class Gatekeeper(Gate):
 
 
 class Line:
-    """Releases of a learner, a full bundle each time."""
+    """Releases of a learner, a full bundle every so many seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, full_s: float = 0) -> None:
         learner = learning.learner()
         self.readers = Readers(Published.empty(learner.task.model.capacity, learner.task.model.dim))
         self.quality, self.gate = Quality(), Gatekeeper(GateSettings(rows=2_000))
-        schedule = Schedule(publish_s=0, dense_s=0, full_s=0, full_deltas=1, checkpoint_s=15.0)
+        schedule = Schedule(publish_s=0, dense_s=0, full_s=full_s, full_deltas=100, checkpoint_s=15.0)
         self._learner, self._window = learner, 0
         self._releases = Releases(Race(learner), self.readers, schedule, self.gate, self.quality, 2, Served(0, {}, ""), "base", log)
 
@@ -191,8 +191,10 @@ def test_bad_quality_sends_readers_back_although_the_canaries_refused_before() -
     assert line.readers.sent == ["1", "back to base"]
 
 
-def test_a_bundle_carries_the_curves_of_its_moment() -> None:
-    line = Line()
-    line.window()
-    assert line.readers.last
-    assert line.readers.last.calibrator == line.quality.curves != {}
+def test_a_full_bundle_carries_curves_fitted_for_it_and_the_deltas_after_it_the_same() -> None:
+    line, carried = Line(full_s=25), []
+    for _ in range(4):  # full, delta, delta, full
+        line.window()
+        assert line.readers.last
+        carried.append(line.readers.last.calibrator)
+    assert carried[0] == carried[1] == carried[2] != carried[3] == line.quality.curves

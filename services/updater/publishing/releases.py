@@ -155,6 +155,8 @@ class Releases:
             self._refuse(reason)
             self._schedule.done(Due(False, False, False), now)
             return
+        if due.full:
+            self._prequential.calibrate()  # not more often: each look is another chance to take luck for a gain
         release = Release(
             window=position.window, epoch=self._epoch, due=due, change=change, anew=self._anew, ledger=self._ledger,
             offsets=dict(position.offsets), catalogues=tuple(position.catalogues), metrics=self._measures,
@@ -240,7 +242,6 @@ class Releases:
     def _measure(self, now: float) -> None:
         if now - self._measured_at >= MEASURE_S:
             self._measured_at, self._measures = now, self._prequential.measure()
-            self._prequential.calibrate()
             exported.measured(self._measures)
 
 
