@@ -16,6 +16,7 @@ from services.updater.windows.window import Window
 from shared import topics
 from shared.bundles.manifest import Manifest
 from shared.bundles.storage import Storage
+from shared.errors import StorageUnavailable
 from shared.kafka import consumer, started
 from shared.messages import Example, WindowPlan
 from shared.settings import Settings
@@ -93,11 +94,13 @@ def outcomes(storage: Storage) -> list[tuple[int, int]]:
 
 
 def learned_up_to(settings: Settings) -> dict[str, int]:
-    """The offsets that the served bundle names."""
+    """The offsets that the served bundle names; nothing while a storage that was just started cannot tell."""
     storage = Storage.connect(settings)
     try:
         pointer = storage.pointer("latest")
         return {} if pointer is None else storage.manifest(pointer.version).offsets
+    except StorageUnavailable:
+        return {}
     finally:
         storage.objects.close()
 

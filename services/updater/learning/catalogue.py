@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from shared.bundles.files import Catalogue
@@ -90,5 +91,5 @@ class Assortment:
 
     def vectors(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Text vectors of text rows. Shape (n, T)."""
-        vectors: NDArray[np.float32] = self._vectors[rows].astype(np.float32)
+        vectors: NDArray[np.float32] = torch.from_numpy(self._vectors[rows]).float().numpy()  # numpy's way takes five times as long
         return vectors

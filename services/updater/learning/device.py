@@ -25,6 +25,6 @@ def choose(kind: str | None = None) -> torch.device:
 
 
 def moved(array: NDArray[Any], device: torch.device) -> Tensor:
-    """A copy of the array on the device; to CUDA it goes through pinned memory, and the caller goes on."""
-    copy = torch.tensor(array)
-    return copy if device.type == "cpu" else copy.pin_memory().to(device, non_blocking=True)
+    """The array on the device: on the CPU its own memory, to CUDA a copy by way of pinned memory, and the caller goes on."""
+    shared = torch.from_numpy(array)
+    return shared if device.type == "cpu" else shared.pin_memory().to(device, non_blocking=True)

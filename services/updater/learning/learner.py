@@ -97,7 +97,7 @@ class Learner:
         self._enlist()
         if not len(batch):
             return
-        torch.manual_seed(self.task.learning.seed << 32 | window)
+        torch.manual_seed(int(np.random.SeedSequence([self.task.learning.seed, window]).generate_state(1)[0]))
         self._measure(batch)
         self._expire()
         rows = self.tables.admit(batch.keys, batch.time[batch.list], batch.text)

@@ -51,7 +51,7 @@ class Optimiser:
             if name in parts:
                 first = self.tables.offset[name]
                 self.still[first : first + self.tables.maps[name].capacity] = True
-        self.fixed = moved(self.still[:, None], self.tables.values.device)  # (rows, 1)
+        self.fixed = moved(self.still[:, None].copy(), self.tables.values.device)  # (rows, 1)
 
     def step(self, leaf: Tensor, rows: Tensor, count: int) -> None:
         """Move the weights by the gradients that stand in the model and in ``leaf``, then forget these.

@@ -45,19 +45,18 @@ class RowMap:
         unique, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
         last = np.full(len(unique), -np.inf)
         np.maximum.at(last, inverse, times)
-        wanted = [
-            i
-            for i in np.argsort(first).tolist()
-            if unique[i]
-            and int(unique[i]) not in self._row
-            and (at_once or self._ripe(int(unique[i]), int(counts[i]), float(last[i])))
-        ]
         held = np.array([self._row.get(key, 0) for key in unique.tolist()], np.int64)
         self.seen[held] = np.maximum(self.seen[held], last)
+        strangers = np.flatnonzero((held == 0) & (unique != 0))
+        wanted = [
+            i
+            for i in strangers[np.argsort(first[strangers])].tolist()
+            if at_once or self._ripe(int(unique[i]), int(counts[i]), float(last[i]))
+        ]
         taken = self._make_room(len(wanted), set(held.tolist()))
-        given = [self._give(int(unique[i]), float(last[i])) for i in wanted]
-        rows = np.array([self._row.get(key, 0) for key in unique.tolist()], np.int64)[inverse]
-        return rows, np.array([row for row in given if row], np.int64), taken
+        given = np.array([self._give(int(unique[i]), float(last[i])) for i in wanted], np.int64)
+        held[wanted] = given
+        return held[inverse], given[given != 0], taken
 
     def room(self) -> int:
         """Rows that nobody owns."""
