@@ -5,7 +5,6 @@ start them again: ``engines.kafka.kill(); engines.kafka.start()``.
 """
 
 import asyncio
-import os
 import signal
 import uuid
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra.local import engines as local
 from infra.local import probes
@@ -23,8 +24,6 @@ from shared.kafka import admin, ensure_topics, started
 from shared.settings import Settings
 from shared.topics import table
 
-KILLS = int(os.environ.get("FRESHET_FAULT_ROUNDS", "5"))
-"""How often each fault is provoked: 5 times in ``make test``, 20 in ``make faults``."""
 PARTITIONS = 4
 """Of the keyed topics: enough that order across partitions is not given, few enough that Kafka makes them at once."""
 
@@ -138,3 +137,21 @@ async def delete_topics(settings: Settings, *names: str) -> None:
             await asyncio.sleep(0.05)
     finally:
         await client.close()
+
+
+async def alter_topic(settings: Settings, name: str, config: str, value: str) -> None:
+    """Change one config of a topic; returns once the broker shows it, which is a moment after the controller decided."""
+    client = await started(admin(settings))
+    whole = table(settings.partitions)[name].configs() | {config: value}
+    try:
+        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, whole)])
+        async with asyncio.timeout(30):
+            while (config, value) not in await _configs(client, name):  # noqa: ASYNC110 (nobody sets an event for what a broker shows)
+                await asyncio.sleep(0.05)
+    finally:
+        await client.close()
+
+
+async def _configs(client: AIOKafkaAdminClient, name: str) -> set[tuple[str, str]]:
+    answers = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+    return {(entry[0], entry[1]) for answer in answers for resource in answer.resources for entry in resource[4]}

@@ -13,14 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from shared.kafka import deliver, partition_for, producer, started
+from shared.kafka import deliver, partition_for, producer
 from shared.settings import Settings
-from shared.topics import table
 from tests.collector import Collector, collecting, read_all
-from tests.conftest import Engines
+from tests.conftest import Engines, alter_topic
 
 pytestmark = pytest.mark.engines
 
@@ -123,17 +120,11 @@ def test_actions_of_the_shops_own_do_not_multiply_the_metrics(collector: Collect
 
 
 def test_a_record_that_kafka_refuses_costs_one_503_and_a_new_producer(collector: Collector, fresh_settings: Settings) -> None:
-    async def limit(size: str) -> None:
-        admin = await started(AIOKafkaAdminClient(bootstrap_servers=fresh_settings.kafka))
-        configs = {**table(4)["behaviour"].configs(), "max.message.bytes": size}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "behaviour", configs)])
-        await admin.close()
-
-    asyncio.run(limit("300"))
+    asyncio.run(alter_topic(fresh_settings, "behaviour", "max.message.bytes", "300"))
     refused = _post(collector, "/events", {**VIEW, "query": "x" * 1000})
     assert refused.status_code == 503
     assert "Kafka refused a record" in refused.json()["error"]
-    asyncio.run(limit(str(8 << 20)))
+    asyncio.run(alter_topic(fresh_settings, "behaviour", "max.message.bytes", str(8 << 20)))
     answers = [_post(collector, "/events", VIEW)]
     while answers[-1].status_code == 503 and len(answers) < 100:
         time.sleep(0.1)

@@ -3,8 +3,6 @@
 import asyncio
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.dead_letters import DeadLetters, decode, replay
 from shared.errors import BadSettings, KafkaUnavailable, TopicDiffers
@@ -12,7 +10,7 @@ from shared.kafka import check_topics, consumer, deliver, ensure_topics, partiti
 from shared.messages import DeadLetter, Origin
 from shared.settings import Settings
 from shared.topics import table
-from tests.conftest import delete_topics
+from tests.conftest import alter_topic, delete_topics
 
 pytestmark = pytest.mark.engines
 
@@ -43,10 +41,7 @@ async def test_another_replication_factor_is_refused(fresh_settings: Settings) -
 
 
 async def test_a_broker_time_that_the_joiner_could_not_trust_is_refused(fresh_settings: Settings) -> None:
-    admin = await started(AIOKafkaAdminClient(bootstrap_servers=fresh_settings.kafka))
-    changed = table(fresh_settings.partitions)["behaviour"].configs() | {"message.timestamp.type": "CreateTime"}
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "behaviour", changed)])
-    await admin.close()
+    await alter_topic(fresh_settings, "behaviour", "message.timestamp.type", "CreateTime")
     with pytest.raises(TopicDiffers, match=r"Topic behaviour: message.timestamp.type is CreateTime, expected LogAppendTime"):
         await check_topics(fresh_settings, ["behaviour"])
     with pytest.raises(TopicDiffers, match="behaviour"):

@@ -1,5 +1,6 @@
 """Public sets in their owners' own formats: what is read, what is left out, and what a list knows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from shared.datasets import clickstreams, online_retail
 from shared.datasets.candidates import NOTHING, Candidate
 from shared.datasets.movielens import GENRES, MovieLens
 from shared.datasets.open_bandit import OpenBandit
-from shared.datasets.repeats import NEVER, Repeats
+from shared.datasets.repeats import HALF, NEVER, Repeats
 from shared.datasets.trivago import Offer, Trivago
 from shared.errors import BadSettings
 
@@ -143,11 +144,15 @@ def test_retail_rocket_is_read_in_its_owners_format(tmp_path: Path) -> None:
 
 def test_repeats_know_a_users_baskets_so_far() -> None:
     repeats, milk = Repeats(), Candidate("milk", 1.0, 0.0, 0.0, 0.5, 3, 9.0)
-    assert (repeats.of("ann", milk).repeat_times, repeats.of("ann", milk).repeat_since) == (0.0, NEVER)
-    for basket in ({"milk"}, {"tea"}, {"milk", "tea"}, {"tea"}):
-        repeats.add("ann", frozenset(basket))
-    known = repeats.of("ann", milk)
+    stranger = repeats.of("ann", milk, 0.0)
+    assert (stranger.repeat_times, stranger.repeat_since) == (0.0, NEVER)
+    assert (stranger.repeat_known, stranger.repeat_near, stranger.repeat_lately) == (0.0, 0.0, 0.0)
+    for number, basket in enumerate(({"milk"}, {"tea"}, {"milk", "tea"}, {"tea"})):
+        repeats.add("ann", frozenset(basket), number * HALF)
+    known = repeats.of("ann", milk, 4 * HALF)
     assert (known.repeat_times, known.repeat_share, known.repeat_since, known.repeat_due) == (2.0, 0.5, 2.0, 1.0)
+    assert (known.repeat_known, known.repeat_near, known.repeat_lately) == (1.0, 1.0, 0.25)
+    assert repeats.of("ann", replace(milk, item_id="tea"), 4 * HALF).repeat_near == 1.0
     assert (known.price, known.log_odds, known.sold) == (1.0, 0.5, 3)
-    assert repeats.of("bob", milk).repeat_times == 0.0
+    assert repeats.of("bob", milk, 0.0).repeat_times == 0.0
     assert repeats.products("ann") == {"milk": 2, "tea": 3}

@@ -46,8 +46,8 @@ class RepeatingJourney:
                 lists = (*lists, self._question(moment, repeats, pool))
                 self.asked.append(moment)
                 self.before[moment.user_id] = frozenset(repeats.products(moment.user_id))
-            yield replace(moment, lists=tuple(_known(ranked, moment.user_id, repeats) for ranked in lists))
-            repeats.add(moment.user_id, frozenset(event.item_id for event in moment.events))
+            yield replace(moment, lists=tuple(_known(ranked, moment, repeats) for ranked in lists))
+            repeats.add(moment.user_id, frozenset(event.item_id for event in moment.events), moment.time)
 
     def _question(self, moment: Moment, repeats: Repeats, pool: Pool) -> CandidateList:
         lines, names = self._journey.lines, [product.item_id for product in self._journey.products]
@@ -67,5 +67,5 @@ class RepeatingJourney:
         return CandidateList(0, NOTHING, whole)
 
 
-def _known(ranked: CandidateList, user_id: str, repeats: Repeats) -> CandidateList:
-    return replace(ranked, candidates=tuple(repeats.of(user_id, candidate) for candidate in ranked.candidates))
+def _known(ranked: CandidateList, moment: Moment, repeats: Repeats) -> CandidateList:
+    return replace(ranked, candidates=tuple(repeats.of(moment.user_id, candidate, moment.time) for candidate in ranked.candidates))
