@@ -44,6 +44,8 @@ class LearningSettings(msgspec.Struct, frozen=True):
     clip: float = 1.0
     loss_weights: dict[str, float] = msgspec.field(default_factory=dict)
     """What a label counts in the loss; 1 where absent."""
+    late: Literal["correct", "weigh", "expect"] = "correct"
+    """What is made of positives that come after their list was learned; see ``services/updater/learning/delays.py``."""
     correction_clip: float = 4.0
     """The most of a negative's paid loss that a correction takes back."""
     admission: dict[str, int] = msgspec.field(default_factory=dict)

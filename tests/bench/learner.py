@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from services.updater.learning.batches import Batcher
 from services.updater.learning.catalogue import Assortment, build
+from services.updater.learning.delays import loss
 from services.updater.learning.device import choose
 from services.updater.learning.learner import Learner
-from services.updater.learning.optimiser import loss
 from shared.features.assemble import Assembler
 from shared.keys import keys
 from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome
@@ -64,10 +64,12 @@ class Sparse(Learner):
         self.rows = nn.Embedding.from_pretrained(self.tables.values, freeze=False, sparse=True)
         self.sparse = torch.optim.SparseAdam(self.rows.parameters(), lr=1e-3)
 
-    def _step(self, unique: NDArray[np.int64], where: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
+    def _step(
+        self, unique: NDArray[np.int64], where: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor], share: Tensor
+    ) -> None:
         learning, dense = self.task.learning, self.optimiser.dense
         logits = self.model(self.rows(where[places]), *columns)
-        torch.autograd.backward(loss(logits, *targets, learning.batch, learning.correction_clip))
+        torch.autograd.backward(loss(learning.late, logits, *targets, share, learning.batch, learning.correction_clip))
         for optimiser in (self.sparse, dense):
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)

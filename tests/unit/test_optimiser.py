@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from services.updater.learning.optimiser import Optimiser, loss
+from services.updater.learning.optimiser import Optimiser
 from services.updater.learning.row_optimisers import START, row_optimiser
 from services.updater.learning.tables import Tables
 from shared.bundles.files import TABLES
@@ -69,39 +69,6 @@ def test_accumulators_decay_each_so_many_rows() -> None:
     assert on.tables.accumulators[1, 1].item() == pytest.approx(kept / 2)
     step(on, 2, [0.0, 0.0, 0.5], count=24)  # 40: three times more
     assert on.tables.accumulators[1, 1].item() == pytest.approx(kept / 16)
-
-
-def grade(logit: float, label: float, late: float, counted: float = 1.0, clip: float = 4.0) -> float:
-    z = torch.tensor([[logit]], requires_grad=True)
-    one = [torch.tensor([[float(value)]]) for value in (label, late, counted)]
-    torch.autograd.backward(loss(z, *one, reference=1, clip=clip))
-    assert z.grad is not None
-    return z.grad.item()
-
-
-def sigmoid(z: float) -> float:
-    return 1 / (1 + math.exp(-z))
-
-
-@pytest.mark.parametrize("logit", [-6.0, -1.0, 0.0, 2.0])
-def test_learning_a_negative_and_then_its_correction_equals_learning_the_positive(logit: float) -> None:
-    negative, corrected, positive = grade(logit, 0, 0), grade(logit, 1, 1), grade(logit, 1, 0)
-    assert negative + corrected == pytest.approx(positive, abs=1e-6)
-    assert negative == pytest.approx(sigmoid(logit), abs=1e-6)
-
-
-def test_a_correction_takes_back_no_more_than_the_clip() -> None:
-    assert grade(5.0, 1, 1, clip=4.0) == pytest.approx(sigmoid(5.0) - 1, abs=1e-6)  # softplus(5) > 4: the positive alone
-    assert grade(3.0, 1, 1, clip=4.0) == pytest.approx(-1.0, abs=1e-6)
-
-
-def test_what_is_not_known_is_not_learned() -> None:
-    assert grade(1.0, 1, 0, counted=0) == 0.0
-
-
-def test_the_loss_is_a_sum_over_a_fixed_batch_size() -> None:
-    zeros = torch.zeros(3, 1)
-    assert loss(zeros, zeros, zeros, zeros + 1, reference=6, clip=4.0).item() == pytest.approx(3 * math.log(2) / 6)
 
 
 def test_the_state_holds_what_adamw_remembers() -> None:

@@ -12,10 +12,11 @@ from torch import Tensor
 from services.updater.learning.adoption import Adoption
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
+from services.updater.learning.delays import Lateness, loss
 from services.updater.learning.device import moved
 from services.updater.learning.model import Ranker
 from services.updater.learning.normaliser import Moments
-from services.updater.learning.optimiser import Optimiser, loss
+from services.updater.learning.optimiser import Optimiser
 from services.updater.learning.parallel import Together
 from services.updater.learning.row_optimisers import row_optimiser
 from services.updater.learning.rows import Arrays
@@ -54,6 +55,7 @@ class Learner:
         self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, rows, device, task.learning.admission)
         self.moments = Moments.of(columns)
         self.optimiser = Optimiser(self.model, self.tables, task.learning)
+        self.lateness = Lateness(labels)
         self.now = self.swept = 0.0  # event time of the newest row learned, and of the last sweep
         self.listed = 0  # lines of the assortment that have their rows
 
@@ -104,10 +106,13 @@ class Learner:
         columns = self._columns(batch, self.moments.normaliser())
         weights = batch.counted * np.array([self._weight(label) for label in self.task.labels], np.float32)
         targets = [moved(target, self.device) for target in (batch.labels, batch.late, weights)]
+        share = moved(self.lateness.share(), self.device)
         self.model.train()
         steps = spans(len(batch), self.task.learning.batch)
         for span, distinct in zip(steps, self._distinct([rows[span] for span in steps]), strict=True):
-            self._step(*distinct, [column[span] for column in columns], [target[span] for target in targets])
+            self._step(*distinct, [column[span] for column in columns], [target[span] for target in targets], share)
+        self.lateness.fade(0.5 ** (len(batch) / self.task.learning.decay_rows))
+        self.lateness.count(batch.labels, batch.late)
 
     def dense(self) -> dict[str, F4]:
         """The dense weights by name, the normaliser's included. Views: copy what must not move."""
@@ -132,6 +137,7 @@ class Learner:
             "dense": {name: weight.detach().cpu().numpy().copy() for name, weight in self.model.named_parameters()},
             "optimiser": self.optimiser.state(),
             "moments": self.moments.state(),
+            "lateness": self.lateness.state(),
             "learner": {
                 "clock": np.array([self.now, self.swept]),
                 "listed": np.array(self.listed),
@@ -155,6 +161,7 @@ class Learner:
                 weight.copy_(torch.from_numpy(parts["dense"][name].copy()))
         self.optimiser.load(parts["optimiser"])
         self.moments = Moments.load(parts["moments"])
+        self.lateness.load(parts.get("lateness", {}))
         self.now, self.swept = parts["learner"]["clock"].tolist()
         self.listed = int(parts["learner"]["listed"])
 
@@ -199,23 +206,26 @@ class Learner:
         sizes = [len(unique) for unique, _ in found], [len(rows) for rows in steps]
         yield from zip((unique for unique, _ in found), torch.split(where, sizes[0]), torch.split(places, sizes[1]), strict=True)
 
-    def _step(self, unique: NDArray[np.int64], where: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
+    def _step(
+        self, unique: NDArray[np.int64], where: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor], share: Tensor
+    ) -> None:
         leaf = self.tables.values[where].requires_grad_()
         if self.together is None:
-            self._backward(leaf, places, columns, targets)
+            self._backward(leaf, places, columns, targets, share)
         else:
             mine = self.together.share(len(places))
-            self._backward(leaf, places[mine], [column[mine] for column in columns], [target[mine] for target in targets])
+            self._backward(leaf, places[mine], [column[mine] for column in columns], [target[mine] for target in targets], share)
             self.together.add([leaf, *self.model.parameters()])
         self.optimiser.step(leaf, where, len(places))
         self.tables.touched[unique[~self.optimiser.still[unique]]] = True
 
-    def _backward(self, leaf: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor]) -> None:
+    def _backward(self, leaf: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor], share: Tensor) -> None:
         """Leave the loss' gradients in the model and in the step's distinct rows, of which ``places`` are the examples'."""
         learning = self.task.learning
         labels, late, weights = targets
         logits = self.model(leaf[places], *columns)
-        torch.autograd.backward(loss(logits, labels, late, weights, learning.batch, learning.correction_clip))
+        summed = loss(learning.late, logits, labels, late, weights, share, learning.batch, learning.correction_clip)
+        torch.autograd.backward(summed)
 
 
 def spans(count: int, size: int) -> list[slice]:

@@ -5,28 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from services.updater.learning.device import moved
 from services.updater.learning.rows import Arrays
 from services.updater.learning.tables import Tables
 from shared.tasks import LearningSettings
-
-
-def loss(logits: Tensor, labels: Tensor, late: Tensor, weights: Tensor, reference: int, clip: float) -> Tensor:
-    """Binary cross-entropy summed and divided by a fixed batch size, so that a short batch makes a small step.
-
-    A late positive pays its own loss less the negative's that was paid when it was learned as one, at most ``clip`` of it.
-
-    Args:
-        logits, labels: (n, L).
-        late: (n, L) 1 where the label is positive and was learned as negative.
-        weights: (n, L) what each label counts; 0 for what is not known.
-        reference: the fixed batch size.
-    """
-    own = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    paid = functional.softplus(logits).clamp(max=clip)
-    return ((own - late * paid) * weights).sum() / reference
 
 
 class Optimiser:

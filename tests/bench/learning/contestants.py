@@ -151,6 +151,11 @@ def without_kinds(sight: Sight) -> Make:
     return lambda prepared, setting, seed: make(prepared, {**setting, "without": (*setting.get("without", ()), *kinds)}, seed)
 
 
+def with_late(kind: str) -> Make:
+    """The project's learner with another way to treat positives that come late."""
+    return lambda prepared, setting, seed: ours(Freshet)(prepared, {**setting, "late": kind}, seed)
+
+
 NO_COUNTERS, NO_TEXT, IDS = Sight(counters=False), Sight(text=False), Sight(text=False, counters=False)
 AGES = {"1 min": 60.0, "10 min": 600.0, "1 h": HOUR, "6 h": 6 * HOUR, "1 d": DAY, "7 d": 7 * DAY}
 CONTESTANTS: dict[str, Contestant] = {
@@ -160,6 +165,8 @@ CONTESTANTS: dict[str, Contestant] = {
     "freshet_ids": Contestant("the same without counters and text", ours(Freshet, IDS), like="freshet"),
     "freshet_ids_alone": Contestant("the same without counters, text, category and brand", without_kinds(IDS), LEARNING),
     "freshet_ids_text": Contestant("the same without counters, category and brand", without_kinds(NO_COUNTERS), LEARNING),
+    "freshet_weigh": Contestant("the same, late positives weighed", with_late("weigh"), like="freshet"),
+    "freshet_expect": Contestant("the same, late positives expected", with_late("expect"), like="freshet"),
     "frozen": Contestant("base model, no counters, never learns on", ours(Frozen, NO_COUNTERS), STANDING),
     "frozen_counters": Contestant("base model, counters stay fresh, never learns on", ours(Frozen), STANDING),
     "retrained_weekly": Contestant(

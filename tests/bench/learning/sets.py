@@ -85,6 +85,7 @@ LONGEST = 50
 AGES = ("1min", "10min", "1h", "6h", "1d", "7d")
 MISHAPS = ("lost_1%", "lost_10%", "lost_50%", "late_1", "late_5")
 ALWAYS = ("freshet", "freshet_no_counters", "frozen", "frozen_counters", "vowpal_wabbit", "river_lr", "river_fm")
+DELAYED = ("freshet_weigh", "freshet_expect")
 TEXT = ("freshet_no_text", "freshet_ids", "freshet_ids_text", "freshet_ids_alone")
 
 
@@ -107,7 +108,7 @@ SETS = {
             task=_task("purchase"),
             window=DAY,
             delays=Delays(median=600.0, p90=7_200.0, attribution=DAY),
-            models=(*ALWAYS, *TEXT, "lightgbm_static", "lightgbm_weekly", "retrained_weekly", *ages("1d"), *MISHAPS),
+            models=(*ALWAYS, *TEXT, *DELAYED, "lightgbm_static", "lightgbm_weekly", "retrained_weekly", *ages("1d"), *MISHAPS),
         ),
         PublicSet(
             name="trivago",
@@ -120,7 +121,16 @@ SETS = {
             task=_task("click", trivago.CONTEXT, (64, 32), batch=64),
             window=600.0,
             delays=Delays(median=30.0, p90=300.0, attribution=1_800.0),
-            models=(*ALWAYS, "shown_order", "lightgbm_static", "lightgbm_6h", "retrained_6h", *ages("10min", "7d"), *MISHAPS),
+            models=(
+                *ALWAYS,
+                *DELAYED,
+                "shown_order",
+                "lightgbm_static",
+                "lightgbm_6h",
+                "retrained_6h",
+                *ages("10min", "7d"),
+                *MISHAPS,
+            ),
         ),
         PublicSet(
             name="complete_journey",
@@ -181,7 +191,7 @@ SETS = {
             task=_task("view", (), (64, 32), batch=64),
             window=60.0,
             delays=Delays(median=5.0, p90=60.0, attribution=1_800.0),
-            models=(*ALWAYS, "views", "seen_before", "lightgbm_static"),
+            models=(*ALWAYS, *DELAYED, "views", "seen_before", "lightgbm_static"),
         ),
     )
 }
