@@ -58,11 +58,14 @@ class Worker:
     command: tuple[str, ...] = ("-m", "services.features")
     port: int = field(default_factory=lambda: free_block(1))
     process: subprocess.Popen[bytes] | None = None
+    failpoint: str = ""
+    """Where it was told to die or freeze, if it was."""
 
     def start(self, failpoint: str = "", *, wait: bool = True) -> "Worker":
         """Start it; by default return once it is ready."""
         own = {"FRESHET_FEATURES_PORT": str(self.port), "FRESHET_FEATURES_INSTANCE": self.name, "FRESHET_FEATURES_SESSION_S": "6"}
         environment = {**os.environ, **own, **self.environment, "FRESHET_FAILPOINT": failpoint}
+        self.failpoint = failpoint
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen([sys.executable, *self.command], env=environment, stdout=log, stderr=log)
         if wait:
@@ -88,7 +91,7 @@ class Worker:
         while not self.ready():
             assert time.monotonic() < deadline, f"not ready: see {self.folder / self.name}.log"
             if not self.running:
-                self.start(wait=False)
+                self.start(self.failpoint, wait=False)
             time.sleep(0.05)
 
     @property

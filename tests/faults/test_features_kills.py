@@ -100,13 +100,13 @@ def test_killed_at_each_point_of_a_flush(start: Start, fresh_settings: Settings)
 
 def _frozen(start: Start, settings: Settings, *command: str) -> list[str]:
     """Two workers; one is killed, the other freezes before it writes, and is woken when nobody is about to repair it."""
-    one, two = start("one", *command), start("two", *command, failpoint="features.flush.sent:200:freeze")
+    one, two = start("one", *command), start("two", *command, failpoint="features.flush.sent:100:freeze")
 
     async def trouble() -> None:
         await asyncio.sleep(1)
         await asyncio.to_thread(one.kill)
         await asyncio.to_thread(one.start)
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(240):  # a hundred flushes take half a minute where nothing else runs
             while not two.frozen:  # noqa: ASYNC110 (nobody sets an event for what another process does)
                 await asyncio.sleep(0.1)
         await asyncio.sleep(10)  # longer than its session: its partitions go to the other
@@ -114,6 +114,7 @@ def _frozen(start: Start, settings: Settings, *command: str) -> list[str]:
     asyncio.run(under_load(settings, trouble, rate=300))
     asyncio.run(settled(settings))
     two.send(signal.SIGCONT)
+    two.failpoint = ""  # should it end now, it begins again as any other
     two.wait_ready()
     one.wait_ready()
     return wrong(settings)
