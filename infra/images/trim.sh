@@ -22,5 +22,5 @@ find "$packages" -path '*/pygments/lexers/*.py' ! -name '__init__.py' ! -name '_
 rm -rf "$packages"/onnxruntime/capi/libonnxruntime.so* "$packages"/onnxruntime/datasets "$packages"/onnxruntime/quantization \
     "$packages"/onnxruntime/tools "$packages"/onnxruntime/transformers
 
-"$1/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$packages" || true # some packages hold templates
+"$1/bin/python" -m compileall -qq -j 0 --invalidation-mode unchecked-hash "$packages" || true # some hold templates, some what only a newer Python reads
 find "$1" -exec touch -h -d @0 {} +
