@@ -3,6 +3,8 @@
 import re
 import shutil
 import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,34 @@ def test_there_is_a_list_for_each_image_and_no_other() -> None:
 @pytest.mark.parametrize("name", sorted(FORBIDDEN))
 def test_serving_images_hold_neither_torch_nor_feast(name: str) -> None:
     assert not {"torch", "feast", "triton"} & set(listed(name))
+
+
+def _installed(name: str, folder: Path) -> Path:
+    """A folder of packages as the image has it: links to what this environment holds of them."""
+    for package in listed(name):
+        try:
+            here = distribution(package)
+        except PackageNotFoundError:  # of another kind of machine
+            continue
+        for top in {file.parts[0] for file in here.files or ()} - {"..", "__pycache__"}:
+            link = folder / top
+            if not link.exists():
+                link.symlink_to(here.locate_file(top))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"),
+    [(name, f"services.{name}.__main__") for name in sorted(FORBIDDEN)]
+    + [
+        ("updater", "services.updater.__main__, services.updater.history.importing, services.updater.texts.encode"),
+        ("operator", "infra.local.cli, infra.images.jobs, feature_repo.definitions"),
+    ],
+)
+def test_what_an_image_runs_begins_with_the_image_s_own_packages(name: str, modules: str, tmp_path: Path) -> None:
+    begin = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(_installed(name, tmp_path))!r}]; import {modules}"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", begin], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_image_holds_what_builds_or_tests() -> None:

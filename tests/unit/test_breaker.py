@@ -9,9 +9,10 @@ import structlog
 from infra.local.operate import learning as operate
 from services.updater import exported
 from services.updater.evaluation.reference import Reference
-from services.updater.guards.breaker import Breaker, Order
-from services.updater.guards.control import Control, give, order
+from services.updater.guards.breaker import Breaker
+from services.updater.guards.control import Control
 from services.updater.guards.cusum import AGE, Cusum, spared
+from services.updater.guards.orders import Order, give, order
 from services.updater.learning.batches import Batch
 from services.updater.settings import UpdaterSettings
 from services.updater.windows.gaps import Gaps

@@ -8,8 +8,8 @@ import structlog
 
 from services.updater import recovery
 from services.updater.assembly import Beginning, Life, begin, student_of
-from services.updater.guards import control
-from services.updater.guards.breaker import Order
+from services.updater.guards import orders
+from services.updater.guards.orders import Order
 from services.updater.history.base import publish_base
 from services.updater.loop import learn
 from services.updater.publishing.bundle import Chain
@@ -42,12 +42,12 @@ def test_what_a_pause_skipped_a_replay_and_a_restart_skip_too(tmp_path: Path) ->
     pointer = storage.pointer("latest")
     assert pointer is not None
     base = recovery.newest(storage, pointer)
-    control.give(storage, Order(paused=True, at=1.0))
+    orders.give(storage, Order(paused=True, at=1.0))
     beginning = Beginning(base, Chain.of(pointer), 2, ())
     life = begin(UpdaterSettings(), task, storage, key, beginning, lambda bundle: None, LOG)
     examples, plans = [learning.shown(offset) for offset in range(60)], list[WindowPlan]()
     learn(judged(life, examples[:20], plans), life.student, life.prequential, life.releases, LOG)
-    control.give(storage, Order(paused=False, at=2.0))
+    orders.give(storage, Order(paused=False, at=2.0))
     life.control.end()  # looks a last time
     learn(judged(life, examples[20:], plans), life.student, life.prequential, life.releases, LOG)
     life.releases.finish(life.student.position, time.monotonic(), 30.0)

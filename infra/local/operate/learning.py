@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from services.updater.guards import control
-from services.updater.guards.breaker import Order
+from services.updater.guards import orders
+from services.updater.guards.orders import Order
 from services.updater.windows.plans import Plans
 from shared.bundles.storage import Storage
 
@@ -26,12 +26,12 @@ class Learning:
 
 def pause(storage: Storage, now: float) -> None:
     """Have the updater skip the windows that come; it sees the order within seconds."""
-    control.give(storage, Order(paused=True, at=now))
+    orders.give(storage, Order(paused=True, at=now))
 
 
 def resume(storage: Storage, now: float) -> None:
     """Have it learn again, whatever it took for strange: what comes is the new usual."""
-    control.give(storage, Order(paused=False, at=now))
+    orders.give(storage, Order(paused=False, at=now))
 
 
 def status(storage: Storage, plans: Plans) -> Learning:
@@ -50,7 +50,7 @@ def status(storage: Storage, plans: Plans) -> Learning:
     return Learning(
         stopped=newest.skips if newest and since else "",
         since=since,
-        paused=control.order(storage).paused,
+        paused=orders.order(storage).paused,
         skipped=skipped,
         suspects=newest.suspects if newest else (),
     )

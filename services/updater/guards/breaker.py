@@ -17,7 +17,6 @@ learning harder is no reason to stop it, so the factors are wide.
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,6 +26,7 @@ from services.updater import exported
 from services.updater.evaluation.metrics import losses
 from services.updater.evaluation.prequential import Model
 from services.updater.guards.cusum import Cusum
+from services.updater.guards.orders import Kept, Order
 from services.updater.guards.signals import F8, Level, Stillness, again, kept
 from services.updater.learning.batches import Batch
 from shared.keys import key
@@ -37,26 +37,6 @@ RECENT = 50.0
 """Lists whose loss is looked at."""
 EXPECTED = 100.0
 """Positives that the lists whose positives are looked at usually have."""
-
-
-class Order(msgspec.Struct, frozen=True):
-    """What the operator wants."""
-
-    paused: bool = False
-    at: float = 0.0
-    """Seconds since 1970; a newer ``resume`` is a new one."""
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What a breaker knows, to go on from after a restart."""
-
-    inputs: Inputs
-    signals: dict[str, dict[str, Any]]
-    items: dict[str, tuple[float, float, bool]]
-    names: dict[str, str]
-    reason: str = ""
-    until: float = 0.0
-    order: Order = Order()
 
 
 class Breaker:
