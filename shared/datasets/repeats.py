@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 
 from shared.datasets.candidates import Candidate
 
-CONTEXT = ("repeat_times", "repeat_share", "repeat_since", "repeat_due", "repeat_known", "repeat_near", "repeat_lately")
+COUNTED = ("repeat_times", "repeat_share", "repeat_since", "repeat_due")
+"""What is counted in baskets."""
+CONTEXT = (*COUNTED, "repeat_known", "repeat_near", "repeat_lately")
+"""All there is."""
 NEVER = 1_000.0
 """Baskets since a product that was never bought."""
 HALF = 14 * 86_400.0

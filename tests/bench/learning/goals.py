@@ -84,10 +84,10 @@ GOALS = (
     Goal("trivago", "log loss less that of the best rival", _best, 0.0, least=False),
     Goal("complete_journey", "log loss less that of the best rival", _best, 0.0, least=False),
     Goal(
-        "complete_journey", "recall@10 of the next basket over that of personal top frequency",
+        "complete_journey_all", "recall@10 of the next basket over that of personal top frequency",
         lambda figures: figures["freshet"]["recall_at_10"] / figures["baskets_before"]["recall_at_10"], 1.06,
     ),
-    Goal("complete_journey", "explore recall@10", _figure("freshet", "explore_recall_at_10"), 0.03),
+    Goal("complete_journey_all", "explore recall@10", _figure("freshet", "explore_recall_at_10"), 0.03),
     Goal("complete_journey", "CPU-seconds of the weekly full retrain over learning on", _cost("retrained_weekly"), 45.0),
     Goal("complete_journey", "log loss less that of the weekly full retrain", _loss("retrained_weekly"), 0.0, least=False),
 )  # fmt: skip

@@ -140,7 +140,7 @@ SETS = {
             ),
             read=lambda source, share, seed: RepeatingJourney(Journey.load(round(share * HOUSEHOLDS), seed, cache=source.cache)),
             share=0.06,
-            task=_task("purchase", ("display", "mailer", *repeats.CONTEXT)),
+            task=_task("purchase", ("display", "mailer", *repeats.COUNTED)),
             window=DAY,
             delays=Delays(median=600.0, p90=7_200.0, attribution=DAY),
             models=(
@@ -153,6 +153,19 @@ SETS = {
                 "lightgbm_weekly",
                 "retrained_weekly",
             ),
+        ),
+        PublicSet(
+            name="complete_journey_all",
+            about=(
+                "The Complete Journey, all of its households: negatives come from what the whole shop sold in the 28 days before. "
+                "Each candidate says besides whether it was bought before, how near its usual gap, and how lately."
+            ),
+            read=lambda source, share, seed: RepeatingJourney(Journey.load(round(share * HOUSEHOLDS), seed, cache=source.cache)),
+            share=1.0,
+            task=_task("purchase", ("display", "mailer", *repeats.CONTEXT)),
+            window=DAY,
+            delays=Delays(median=600.0, p90=7_200.0, attribution=DAY),
+            models=("freshet", "frozen_counters", "bought_before", "baskets_before", "vowpal_wabbit", "lightgbm_static"),
         ),
         PublicSet(
             name="movielens_100k",
