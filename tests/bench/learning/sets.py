@@ -89,6 +89,10 @@ DELAYED = ("freshet_weigh", "freshet_expect")
 TEXT = ("freshet_no_text", "freshet_ids", "freshet_ids_text", "freshet_ids_alone")
 
 
+def _journey(source: Source, share: float, seed: int) -> RepeatingJourney:
+    return RepeatingJourney(Journey.load(round(share * HOUSEHOLDS), seed, cache=source.cache))
+
+
 def ages(*without: str) -> tuple[str, ...]:
     """Every age of the served snapshot but these: the set's own window, and what is longer than the set."""
     return tuple(f"age_{age}" for age in AGES if age not in without)
@@ -138,7 +142,7 @@ SETS = {
                 "The Complete Journey. A list is a line of a household's basket among nine other products, sampled ∝ √sales from "
                 "what these households bought in the 28 days before; the lists of a basket are predicted together."
             ),
-            read=lambda source, share, seed: RepeatingJourney(Journey.load(round(share * HOUSEHOLDS), seed, cache=source.cache)),
+            read=_journey,
             share=0.06,
             task=_task("purchase", ("display", "mailer", *repeats.COUNTED)),
             window=DAY,
@@ -160,7 +164,7 @@ SETS = {
                 "The Complete Journey, all of its households: negatives come from what the whole shop sold in the 28 days before. "
                 "Each candidate says besides whether it was bought before, how near its usual gap, and how lately."
             ),
-            read=lambda source, share, seed: RepeatingJourney(Journey.load(round(share * HOUSEHOLDS), seed, cache=source.cache)),
+            read=_journey,
             share=1.0,
             task=_task("purchase", ("display", "mailer", *repeats.CONTEXT)),
             window=DAY,
