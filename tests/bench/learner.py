@@ -15,14 +15,14 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from services.updater.learning.batches import Batcher
 from services.updater.learning.catalogue import Assortment, build
 from services.updater.learning.delays import loss
 from services.updater.learning.device import choose
 from services.updater.learning.learner import Learner
+from services.updater.learning.steps import Step
 from shared.features.assemble import Assembler
 from shared.keys import keys
 from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome
@@ -64,12 +64,14 @@ class Sparse(Learner):
         self.rows = nn.Embedding.from_pretrained(self.tables.values, freeze=False, sparse=True)
         self.sparse = torch.optim.SparseAdam(self.rows.parameters(), lr=1e-3)
 
-    def _step(
-        self, unique: NDArray[np.int64], where: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor], share: Tensor
-    ) -> None:
+    def _prepare(self, step: Step) -> None:
+        """SparseAdam cannot be recorded."""
+
+    def _move(self, step: Step) -> None:
         learning, dense = self.task.learning, self.optimiser.dense
-        logits = self.model(self.rows(where[places]), *columns)
-        torch.autograd.backward(loss(learning.late, logits, *targets, share, learning.batch, learning.correction_clip))
+        logits = self.model(self.rows(step.where[step.places]), step.text, step.profile, step.dense, step.log_odds)
+        targets = step.labels, step.late, step.weights, step.share
+        torch.autograd.backward(loss(learning.late, logits, *targets, learning.batch, learning.correction_clip))
         for optimiser in (self.sparse, dense):
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)

@@ -29,7 +29,9 @@ def step(on: Optimiser, row: int, gradient: list[float], dense: float = 0.0, cou
     leaf.grad = torch.tensor([gradient])
     weight = next(on.model.parameters())
     weight.grad = torch.tensor([[dense]])
-    on.step(leaf, torch.tensor([row]), count)
+    on.pace(count)
+    on.step(leaf, torch.tensor([row]))
+    on.age(count)
 
 
 def test_a_row_moves_by_row_wise_adagrad_with_the_linear_weight_apart() -> None:
@@ -83,3 +85,19 @@ def test_the_state_holds_what_adamw_remembers() -> None:
         step(on, 1, [0.1, 0.2, 0.3], dense=-0.2)
     assert np.array_equal(next(one.model.parameters()).detach().numpy(), next(other.model.parameters()).detach().numpy())
     assert torch.equal(one.tables.values, other.tables.values)
+
+
+def test_a_rehearsal_leaves_dense_weights_and_moments_as_they_were() -> None:
+    one, other = optimiser(), optimiser()
+    for on in (one, other):
+        if on is one:
+            with on.rehearsed():
+                step(on, 0, [0.0, 0.0, 0.0], dense=0.7)
+        step(on, 1, [0.1, 0.2, 0.3], dense=0.5)
+        if on is one:
+            with on.rehearsed():
+                step(on, 0, [0.0, 0.0, 0.0], dense=-0.7)
+        step(on, 1, [0.1, 0.2, 0.3], dense=-0.2)
+    assert [weight.tolist() for weight in one.model.parameters()] == [weight.tolist() for weight in other.model.parameters()]
+    states = [{name: array.tolist() for name, array in on.state().items() if name != "learned"} for on in (one, other)]
+    assert states[0] == states[1]

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from services.updater.learning.device import moved
 from shared.bundles.files import Catalogue
 from shared.errors import BadSettings
 from shared.keys import key
@@ -55,6 +57,7 @@ class Assortment:
         self._attributes = np.zeros((1, 2), np.uint64)  # line 0: an item that no catalogue names
         self._text = np.zeros(1, np.int32)
         self._vectors = np.zeros((1, text_dim), np.float16)  # row 0: no text
+        self._copies: dict[torch.device, Tensor] = {}
         self.encoder = ""
         """Whose vectors they are; empty where no catalogue says."""
         self.texts = 1
@@ -93,3 +96,12 @@ class Assortment:
         """Text vectors of text rows. Shape (n, T)."""
         vectors: NDArray[np.float32] = torch.from_numpy(self._vectors[rows]).float().numpy()  # numpy's way takes five times as long
         return vectors
+
+    def on(self, device: torch.device) -> Tensor:
+        """All text vectors where the model lives, half floats (texts, T): the CPU's own, elsewhere a copy that grows with them."""
+        if device.type == "cpu":
+            return torch.from_numpy(self._vectors)
+        held = self._copies.get(device, torch.zeros(0, self._vectors.shape[1], dtype=torch.float16, device=device))
+        if len(held) < self.texts:
+            held = self._copies[device] = torch.cat([held, moved(self._vectors[len(held) :], device)])
+        return held

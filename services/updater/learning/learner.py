@@ -1,6 +1,5 @@
 """The model with all that it needs to go on learning: predict, learn, and everything a checkpoint must hold."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from services.updater.learning.optimiser import Optimiser
 from services.updater.learning.parallel import Together
 from services.updater.learning.row_optimisers import row_optimiser
 from services.updater.learning.rows import Arrays
+from services.updater.learning.steps import Record, Step
 from services.updater.learning.tables import Tables
 from shared.bundles.files import TABLES, weights_sha256
 from shared.messages import Inputs
@@ -58,10 +58,11 @@ class Learner:
         self.lateness = Lateness(labels)
         self.now = self.swept = 0.0  # event time of the newest row learned, and of the last sweep
         self.listed = 0  # lines of the assortment that have their rows
+        self._record: Record | None = None
 
     def freeze(self, parts: tuple[str, ...]) -> None:
         """From now on these parts do not move; see ``ModelSettings.frozen``. ``normaliser`` may be among them."""
-        self.frozen = parts
+        self.frozen, self._record = parts, None
         self.optimiser.freeze(parts)
 
     def join(self, together: Together) -> None:
@@ -99,18 +100,18 @@ class Learner:
         self._enlist()
         if not len(batch):
             return
-        torch.manual_seed(int(np.random.SeedSequence([self.task.learning.seed, window]).generate_state(1)[0]))
         self._measure(batch)
         self._expire()
         rows = self.tables.admit(batch.keys, batch.time[batch.list], batch.text)
-        columns = self._columns(batch, self.moments.normaliser())
-        weights = batch.counted * np.array([self._weight(label) for label in self.task.labels], np.float32)
-        targets = [moved(target, self.device) for target in (batch.labels, batch.late, weights)]
-        share = moved(self.lateness.share(), self.device)
+        steps = self._steps(batch, rows)
         self.model.train()
-        steps = spans(len(batch), self.task.learning.batch)
-        for span, distinct in zip(steps, self._distinct([rows[span] for span in steps]), strict=True):
-            self._step(*distinct, [column[span] for column in columns], [target[span] for target in targets], share)
+        self._prepare(steps[0][1])
+        torch.manual_seed(int(np.random.SeedSequence([self.task.learning.seed, window]).generate_state(1)[0]))
+        for unique, step in steps:
+            self.optimiser.pace(len(step.places))
+            self._take(step)
+            self.optimiser.age(len(step.places))
+            self.tables.touched[unique[~self.optimiser.still[unique]]] = True
         self.lateness.fade(0.5 ** (len(batch) / self.task.learning.decay_rows))
         self.lateness.count(batch.labels, batch.late)
 
@@ -155,6 +156,7 @@ class Learner:
         before = msgspec.json.decode(parts["learner"]["inputs"].tobytes(), type=Inputs)
         if before != self.inputs:
             parts = Adoption(before, self.inputs, self.task.model.dim).of(parts)
+        self._record = None
         self.tables.load(parts["tables"])
         with torch.no_grad():
             for name, weight in self.model.named_parameters():
@@ -191,41 +193,66 @@ class Learner:
     def _columns(self, batch: Batch, normaliser: Normaliser) -> tuple[Tensor, ...]:
         """What the module reads beside table rows: text, profile, dense features and log-odds."""
         features = np.concatenate([batch.user_features[batch.list], batch.candidate_features], axis=1)
-        text = self.assortment.vectors(batch.text)
-        arrays = (text, batch.profiles[batch.profile[batch.list]], normaliser(features), batch.log_odds)
-        return tuple(moved(array, self.device) for array in arrays)
+        profiles, of_rows = moved(batch.profiles, self.device), moved(batch.profile[batch.list], self.device)
+        text = self.assortment.on(self.device)[moved(batch.text, self.device)].float()
+        return text, profiles[of_rows], moved(normaliser(features), self.device), moved(batch.log_odds, self.device)
 
-    def _distinct(self, steps: list[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
-        """Of each step's table rows (n, 6): the distinct ones (k,), the same on the device, and where in them each row is (n, 6).
+    def _steps(self, batch: Batch, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Step]]:
+        """The batch, of these table rows (n, 6), in steps: each one's distinct table rows, and what the device needs.
 
-        All steps' go to the device at once, so that none waits for a copy.
+        All steps' goes to the device at once, so that none waits for a copy.
         """
-        found = [np.unique(rows, return_inverse=True) for rows in steps]
-        where = moved(np.concatenate([unique for unique, _ in found]), self.device)
-        places = moved(np.concatenate([inverse.reshape(-1, len(TABLES)) for _, inverse in found]), self.device)
-        sizes = [len(unique) for unique, _ in found], [len(rows) for rows in steps]
-        yield from zip((unique for unique, _ in found), torch.split(where, sizes[0]), torch.split(places, sizes[1]), strict=True)
+        size = self.task.learning.batch
+        cut = spans(len(batch), size)
+        found = [np.unique(rows[span], return_inverse=True) for span in cut]
+        distinct = [unique for unique, _ in found]
+        if self._records:  # of one shape
+            distinct = [np.pad(unique, (0, len(TABLES) * size - len(unique))) for unique in distinct]
+        places = np.concatenate([inverse.reshape(-1, len(TABLES)) for _, inverse in found])
+        weights = batch.counted * np.array([self._weight(label) for label in self.task.labels], np.float32)
+        columns = [
+            moved(places, self.device), *self._columns(batch, self.moments.normaliser()),
+            *(moved(target, self.device) for target in (batch.labels, batch.late, weights)),
+        ]  # fmt: skip
+        share = moved(self.lateness.share(), self.device)
+        where = torch.split(moved(np.concatenate(distinct), self.device), [len(one) for one in distinct])
+        return [
+            (unique, Step._make([mine, *(column[span] for column in columns), share]))
+            for (unique, _), mine, span in zip(found, where, cut, strict=True)
+        ]
 
-    def _step(
-        self, unique: NDArray[np.int64], where: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor], share: Tensor
-    ) -> None:
-        leaf = self.tables.values[where].requires_grad_()
-        if self.together is None:
-            self._backward(leaf, places, columns, targets, share)
+    @property
+    def _records(self) -> bool:
+        """Whether steps are replayed from a record; processes that learn together wait for each other within a step."""
+        return self.device.type == "cuda" and self.together is None
+
+    def _prepare(self, step: Step) -> None:
+        """Make the record of steps like this one, where there is to be one and is none."""
+        if self._records and self._record is None:
+            with self.optimiser.rehearsed():
+                self._record = Record(self._move, step, self.task.learning.batch)
+
+    def _take(self, step: Step) -> None:
+        if self._record is not None:
+            self._record.replay(step)
         else:
-            mine = self.together.share(len(places))
-            self._backward(leaf, places[mine], [column[mine] for column in columns], [target[mine] for target in targets], share)
-            self.together.add([leaf, *self.model.parameters()])
-        self.optimiser.step(leaf, where, len(places))
-        self.tables.touched[unique[~self.optimiser.still[unique]]] = True
+            self._move(step)
 
-    def _backward(self, leaf: Tensor, places: Tensor, columns: list[Tensor], targets: list[Tensor], share: Tensor) -> None:
-        """Leave the loss' gradients in the model and in the step's distinct rows, of which ``places`` are the examples'."""
+    def _move(self, step: Step) -> None:
+        leaf = self.tables.values[step.where].requires_grad_()
+        if self.together is None:
+            self._backward(leaf, step)
+        else:
+            self._backward(leaf, step.part(self.together.share(len(step.places))))
+            self.together.add([leaf, *self.model.parameters()])
+        self.optimiser.step(leaf, step.where)
+
+    def _backward(self, leaf: Tensor, step: Step) -> None:
+        """Leave the loss' gradients in the model and in the step's distinct rows."""
         learning = self.task.learning
-        labels, late, weights = targets
-        logits = self.model(leaf[places], *columns)
-        summed = loss(learning.late, logits, labels, late, weights, share, learning.batch, learning.correction_clip)
-        torch.autograd.backward(summed)
+        logits = self.model(leaf[step.places], step.text, step.profile, step.dense, step.log_odds)
+        targets = step.labels, step.late, step.weights, step.share
+        torch.autograd.backward(loss(learning.late, logits, *targets, learning.batch, learning.correction_clip))
 
 
 def spans(count: int, size: int) -> list[slice]:

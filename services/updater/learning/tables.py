@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from services.updater.learning.device import moved
 from services.updater.learning.row_optimisers import RowOptimiser
 from services.updater.learning.rows import F8, I8, U8, Arrays, RowMap
 from shared.bundles.files import TABLES, TableChange
@@ -166,8 +167,8 @@ class Tables:
             self.renamed[orphans + self.offset["item"]] = True
 
     def _put(self, name: str, rows: I8, values: NDArray[np.float32]) -> None:
-        where = torch.from_numpy(rows + self.offset[name]).to(self.values.device)
-        self.values[where] = torch.from_numpy(values).to(self.values.device)
+        where = moved(rows + self.offset[name], self.values.device)
+        self.values[where] = moved(values, self.values.device)
         self.accumulators[where] = self.optimiser.begin(self.values[where])
         self.touched[rows + self.offset[name]] = True
         self.renamed[rows + self.offset[name]] = True

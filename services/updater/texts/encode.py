@@ -29,9 +29,9 @@ def model_folder(encoder: str = INSTALLED) -> Path:
 
 def main(folder: Path, encoder: str = INSTALLED) -> None:
     """Read a JSON list of texts from standard input, write one file of vectors into the folder."""
-    device.choose()
+    chosen = device.choose()
     texts = msgspec.json.decode(sys.stdin.buffer.read(), type=list[str])
-    vectors = Encoder(model_folder(encoder)).encode(texts).astype(np.float16)
+    vectors = Encoder(model_folder(encoder), chosen).encode(texts).astype(np.float16)
     TextCache(folder, encoder=encoder).write(dict(zip(texts, vectors, strict=True)))
 
 

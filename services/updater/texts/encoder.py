@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from shared.errors import BadSettings
 
+CPU = torch.device("cpu")
 BATCH = 64
 LONGEST = 256
 """Word pieces of a text that count where neither the model nor its tokenizer says."""
@@ -152,14 +153,16 @@ class Encoder:
 
     Args:
         folder: of the model.
+        device: where its weights lie and its layers run.
 
     Raises:
         BadSettings: the folder lacks a file, has a part that we do not know, or needs a package that is not installed; says which.
     """
 
-    def __init__(self, folder: Path) -> None:
-        config = _read(folder / "config.json", Config)
-        self.states: States = Bert(load_file(_there(folder / "model.safetensors")), config) if config.is_own else _foreign(folder)
+    def __init__(self, folder: Path, device: torch.device = CPU) -> None:
+        config, self._device = _read(folder / "config.json", Config), device
+        weights = _there(folder / "model.safetensors")
+        self.states: States = Bert(load_file(weights, str(device)), config) if config.is_own else _foreign(folder, device)
         self._first_piece = _pooling(folder) == "cls"
         self._tokenizer = Tokenizer.from_file(str(_there(folder / "tokenizer.json")))
         self._tokenizer.no_padding()
@@ -173,7 +176,7 @@ class Encoder:
         for places, part in self.parts(texts):
             if not len(vectors):
                 vectors = np.zeros((len(texts), part.shape[1]), np.float32)
-            vectors[places] = part.numpy()
+            vectors[places] = part.cpu().numpy()
         return vectors
 
     def parts(self, texts: list[str]) -> Iterator[tuple[list[int], Tensor]]:
@@ -185,7 +188,7 @@ class Encoder:
         for chosen in by_length.values():
             for start in range(0, len(chosen), BATCH):
                 part = chosen[start : start + BATCH]
-                states = self.states(torch.tensor([pieces[i] for i in part]))
+                states = self.states(torch.tensor([pieces[i] for i in part], device=self._device))
                 yield part, functional.normalize(states[:, 0] if self._first_piece else states.mean(1), dim=1)
 
 
@@ -200,13 +203,13 @@ def _pooling(folder: Path) -> str:
     return str(mode)
 
 
-def _foreign(folder: Path) -> States:
+def _foreign(folder: Path, device: torch.device) -> States:
     """Through ``transformers``, for any other architecture that it knows."""
     try:
         from transformers import AutoModel
     except ImportError:
         raise BadSettings(f"the encoder in {folder} is no BERT: it needs transformers: pip install 'freshet[encoder]'") from None
-    model = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True).float().eval()
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True).float().eval().to(device)
     return lambda ids: model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
 
 
