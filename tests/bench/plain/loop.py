@@ -1,6 +1,7 @@
 """The floor under a ranking: one MGET, the same features and the same graph, in a loop without HTTP, JSON or impressions.
 
-``python -m tests.bench.plain.loop`` prints the CPU milliseconds of one such turn, for the engines and bucket of the settings.
+``python -m tests.bench.plain.loop TURNS [PAUSE]`` prints the CPU milliseconds of one such turn, for the engines and bucket of the
+settings; between two turns it sleeps for PAUSE seconds.
 ``tests.bench.rank`` runs it in the environment of the service.
 """
 
@@ -23,7 +24,7 @@ from tests.bundles import a_key
 USERS, ITEMS, CANDIDATES = 200, 20_000, 100
 
 
-async def measure(settings: Settings, turns: int) -> float:
+async def measure(settings: Settings, turns: int, pause: float) -> float:
     """CPU milliseconds of a turn."""
     storage = Storage.connect(settings)
     reader = BundleReader(storage, a_key().public_key())
@@ -51,6 +52,8 @@ async def measure(settings: Settings, turns: int) -> float:
         )
         scores = scorer.score_rows(features, rows, key(f"u{turn % USERS}"), 1_700_000_000.0)[:, 0]
         np.argsort(-scores, kind="stable")
+        if pause:
+            await asyncio.sleep(pause)
     spent = (time.process_time() - began) / turns * 1e3
     await store.close()
     return spent
@@ -58,12 +61,13 @@ async def measure(settings: Settings, turns: int) -> float:
 
 def main() -> None:
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
+    pause = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
     settings = Settings.read()
     if Storage.connect(settings).served() is None:
         print("nothing is published here: tests.bench.rank runs this")
         return
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps({"cpu_ms": runner.run(measure(settings, turns))}))
+        print(json.dumps({"cpu_ms": runner.run(measure(settings, turns, pause))}))
 
 
 if __name__ == "__main__":
