@@ -1,7 +1,7 @@
 """Where the model lives, chosen in one place, and what makes its arithmetic repeat bit for bit.
 
 CUDA works beside the process: steps are queued, and nothing in them waits for the GPU. So the next batch is made while the last one
-is learned; a prediction, a bundle and a checkpoint read back.
+is learned; a prediction, a bundle and a checkpoint read back. What was seen on a GPU is in this folder's README.
 """
 
 import os
