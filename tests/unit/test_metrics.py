@@ -43,6 +43,12 @@ def test_calibration_error_is_the_gap_of_each_bin_weighted_by_its_rows() -> None
     assert calibration_error(labels, probabilities, bins=2) == pytest.approx(by_hand)
 
 
+@pytest.mark.parametrize("n", range(1, 16))
+def test_with_fewer_rows_than_bins_each_row_is_a_bin(n: int) -> None:
+    labels, probabilities = np.arange(n) % 2.0, np.arange(1, n + 1) / (n + 1)
+    assert calibration_error(labels, probabilities, bins=15) == pytest.approx(np.abs(labels - probabilities).mean())
+
+
 def test_probabilities_that_come_true_have_nearly_no_calibration_error() -> None:
     labels, probabilities, _ = rows(200_000)
     assert calibration_error(labels, probabilities) < 0.005
