@@ -8,10 +8,14 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from infra.local import engines
+from infra.local.ports import free_block
 
 SHOP, PASSWORD = "shop", "s3cret-of-the-shop"
 LISTENERS = """\
@@ -27,6 +31,18 @@ listener.name.login.plain.sasl.jaas.config=org.apache.kafka.common.security.plai
   user_{user}="{password}";
 listener.name.login.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where engines that let nobody in are."""
+
+    plain: int
+    """Kafka's port without either, which nobody is told of; ``tls`` has no login, ``login`` wants one by PLAIN or SCRAM-SHA-512."""
+    tls: int
+    login: int
+    redis: str
+    """URL, with the user and the password."""
 
 
 class Certificates:
@@ -59,6 +75,24 @@ class Certificates:
             user=SHOP,
             password=PASSWORD,
         )
+
+
+@contextmanager
+def closed_engines(home: Path, certificates: Certificates) -> Iterator[Addresses]:
+    """Kafka and Valkey, which :data:`SHOP` enters with :data:`PASSWORD` over TLS."""
+    first = free_block(6)
+    listeners = certificates.listeners(first, tls=first + 2, login=first + 3)
+    closed = f"--user default on nopass -@all +info --user {SHOP} on >{PASSWORD} ~* &* +@all".split()
+    kafka = engines.kafka(home / "kafka", first, listeners, {SHOP: PASSWORD})
+    store = engines.valkey(home / "valkey", first + 4, *closed)
+    try:
+        kafka.start()
+        store.start()
+        with tls_door(certificates, first + 5, first + 4):
+            yield Addresses(first, first + 2, first + 3, f"rediss://{SHOP}:{PASSWORD}@localhost:{first + 5}/0")
+    finally:
+        store.stop()
+        kafka.stop()
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""A shop of one's own, by the README's commands: import its past, start, send events, ask, and be answered by what was learned."""
+"""A shop of one's own, by the README's commands: import its past, start, send events, ask, and be answered by what was learned.
+
+Once on the engines that the stack brings, once on engines that are there already and let nobody in without TLS and a login.
+"""
 
 import json
 import random
@@ -9,7 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
+from infra.local import engines
+from infra.local.ports import free_block
 from tests.e2e.stack import freshet, stopped_after, variables
+from tests.locked import PASSWORD, SHOP, Certificates, closed_engines, tls_door
 from tests.updaters import until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
@@ -41,12 +47,35 @@ def the_past(folder: Path) -> None:
 
 
 def test_a_shop_is_plugged_in_by_four_commands(tmp_path: Path) -> None:
-    the_past(tmp_path)
-    environment = variables(tmp_path / "state")
+    plugged_in(tmp_path, variables(tmp_path / "state"))
+
+
+def test_every_service_works_on_engines_that_are_there_behind_tls_and_logins(tmp_path: Path) -> None:
+    certificates, first = Certificates(tmp_path), free_block(engines.S3_PORTS + 1)
+    storage = engines.seaweed(tmp_path / "s3", first)
+    with closed_engines(tmp_path, certificates) as at, tls_door(certificates, first + engines.S3_PORTS, first):
+        login = {"FRESHET_KAFKA_TLS": "true", "FRESHET_KAFKA_AUTH": "scram", "FRESHET_KAFKA_USER": SHOP}
+        trusted = {"FRESHET_CA": str(certificates.authority), "AWS_CA_BUNDLE": str(certificates.authority)}
+        theirs = {
+            "FRESHET_KAFKA": f"localhost:{at.login}",
+            "FRESHET_KAFKA_PASSWORD": PASSWORD,
+            "FRESHET_REDIS": at.redis,
+            "FRESHET_S3": f"https://localhost:{first + engines.S3_PORTS}",
+        }
+        storage.start()
+        try:
+            plugged_in(tmp_path, variables(tmp_path / "state", **login, **trusted, **theirs, **engines.CREDENTIALS))
+        finally:
+            storage.stop()
+
+
+def plugged_in(folder: Path, environment: dict[str, str]) -> None:
+    """The README's commands, up to the answer of a model that learned what the shopper just bought."""
+    the_past(folder)
     with stopped_after(environment):
         empty = freshet(environment, "up", "--empty")
         assert "wait for a first bundle" in " ".join(empty.stdout.split()), empty.stdout + empty.stderr
-        imported = freshet(environment, "history", str(tmp_path))
+        imported = freshet(environment, "history", str(folder))
         assert imported.returncode == 0, imported.stdout + imported.stderr
         assert freshet(environment, "up").returncode == 0
 
@@ -55,6 +84,9 @@ def test_a_shop_is_plugged_in_by_four_commands(tmp_path: Path) -> None:
         bought = {"event_id": "e", "request_id": answer["request_id"], "user_id": "u3", "item_id": "p0", "action": "purchase"}
         httpx.post(door(environment, "collector") + "/events", json=bought).raise_for_status()
         until(lambda: rank(environment, "p0")["window"] > answer["window"])
+        assert not rank(environment, "p0")["degraded"]
+        listed = freshet(environment, "bundles", "list")
+        assert listed.returncode == 0, listed.stdout + listed.stderr
 
 
 def door(environment: dict[str, str], service: str) -> str:

@@ -20,7 +20,7 @@ from tests.collector import read_all
 from tests.conftest import PARTITIONS, empty_topics, variables
 from tests.feature_service import Traffic, Worker, apply_plans, differences, read_log, settled, worker
 from tests.integration.test_stream import reading, send
-from tests.locked import PASSWORD, SHOP, Certificates, tls_door
+from tests.locked import PASSWORD, SHOP, Certificates, closed_engines, tls_door
 
 pytestmark = pytest.mark.engines
 CLOSING_S = 0.1
@@ -36,29 +36,17 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[dict[str, Settings]]:
     """How to log in to Kafka → settings that do, over TLS; Valkey takes a user and a password over TLS besides."""
-    home, first = tmp_path_factory.mktemp("locked"), free_block(6)
-    listeners = certificates.listeners(first, tls=first + 2, login=first + 3)
-    closed = f"--user default on nopass -@all +info --user {SHOP} on >{PASSWORD} ~* &* +@all".split()
-    kafka = local.kafka(home / "kafka", first, listeners, {SHOP: PASSWORD})
-    store = local.valkey(home / "valkey", first + 4, *closed)
-    redis = f"rediss://{SHOP}:{PASSWORD}@localhost:{first + 5}/0"
-    shared = {"kafka_tls": True, "redis": redis, "ca": certificates.authority, "partitions": PARTITIONS}
     login = {"kafka_user": SHOP, "kafka_password": PASSWORD}
-    try:
-        kafka.start()
-        store.start()
-        with tls_door(certificates, first + 5, first + 4):
-            yield {
-                way: Settings(
-                    kafka=f"localhost:{first + (2 if way == 'none' else 3)}",
-                    kafka_auth=way,
-                    **shared | ({} if way == "none" else login),  # type: ignore[arg-type]
-                )
-                for way in WAYS
-            }
-    finally:
-        store.stop()
-        kafka.stop()
+    with closed_engines(tmp_path_factory.mktemp("locked"), certificates) as at:
+        shared = {"kafka_tls": True, "redis": at.redis, "ca": certificates.authority, "partitions": PARTITIONS}
+        yield {
+            way: Settings(
+                kafka=f"localhost:{at.tls if way == 'none' else at.login}",
+                kafka_auth=way,
+                **shared | ({} if way == "none" else login),  # type: ignore[arg-type]
+            )
+            for way in WAYS
+        }
 
 
 @pytest.mark.parametrize("way", WAYS)
