@@ -20,6 +20,10 @@ Instant = Annotated[datetime, Meta(tz=True)]
 Money = Annotated[float, Meta(ge=0, le=1e12)]
 
 
+REMEMBERED_EVENTS, REMEMBERED_S = 256, 600
+"""An event that is sent again is recognised within its user's last so many events, and so many seconds of event time."""
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The base of everything on a topic."""
 

@@ -8,7 +8,7 @@ import msgspec
 
 from services.collector import metrics
 from services.collector.events import Event, Line
-from services.collector.parse import Parser
+from services.collector.parse import Parser, check_repeatable
 from services.collector.send import Place, Record
 from services.collector.stamp import Catalogue, Clock, stamp_event, stamp_line
 from shared.messages import Behaviour, Item
@@ -61,7 +61,9 @@ class EventDoor:
         self._parser = Parser(Event)
 
     async def accept(self, body: bytes, release: Callable[[], Release], now: datetime) -> Answer:
-        events = [stamp_event(event, self._catalogue, self._clock, now, i) for i, event in enumerate(self._parser.parse(body))]
+        sent = self._parser.parse(body)
+        check_repeatable(sent)
+        events = [stamp_event(event, self._catalogue, self._clock, now, i) for i, event in enumerate(sent)]
         records = [Record(event.user_id.encode(), encode(event)) for event in events]
         places = await self._send(Behaviour.topic, records, release())
         for event in events:

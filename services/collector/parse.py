@@ -1,6 +1,7 @@
 """From a request's body to messages: all of them, or one sentence about the first that is wrong."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Generic, TypeVar
@@ -9,6 +10,7 @@ import msgspec
 
 from services.collector.events import Event, Line
 from shared.errors import BadInput
+from shared.messages import REMEMBERED_EVENTS
 
 M = TypeVar("M", Event, Line)
 
@@ -20,6 +22,21 @@ _NAMED = re.compile(r"(?P<kind>unknown|missing required) field `(?P<name>.*?)`",
 
 class NotJson(BadInput):
     """The body is no JSON at all."""
+
+
+def check_repeatable(events: Sequence[Event]) -> None:
+    """Refuse a list that could not be sent again without being counted twice.
+
+    Raises:
+        BadInput: it holds more events of one user than are remembered of one; names the first that is too many.
+    """
+    if len(events) <= REMEMBERED_EVENTS:
+        return
+    of_user = Counter[str]()
+    for i, event in enumerate(events):
+        of_user[event.user_id] += 1
+        if of_user[event.user_id] > REMEMBERED_EVENTS:
+            raise BadInput(f"More than {REMEMBERED_EVENTS} events of one user: send them in several requests.", field="user_id", index=i)
 
 
 class Parser(Generic[M]):

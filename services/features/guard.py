@@ -9,9 +9,9 @@ from typing import Literal, Self
 import msgspec
 
 from shared.features.decay import SECOND
+from shared.messages import REMEMBERED_EVENTS, REMEMBERED_S
 
-MEMORY_EVENTS, MEMORY = 256, 600 * SECOND
-"""A retry is recognised within the user's last 256 events and 10 minutes of the user's event time."""
+MEMORY = REMEMBERED_S * SECOND
 
 WINDOW, AFTER = 3_600 * SECOND, 86_400 * SECOND
 """Time over which a user's events are judged together, and for which a robot is one after the event that showed it."""
@@ -62,7 +62,7 @@ class Guard(msgspec.Struct, array_like=True):
         if time > self.newest:
             self.newest = time
         oldest = self.newest - MEMORY
-        while recent[first := next(iter(recent))] < oldest or len(recent) > MEMORY_EVENTS:
+        while recent[first := next(iter(recent))] < oldest or len(recent) > REMEMBERED_EVENTS:
             del recent[first]
             if not recent:
                 break

@@ -1,4 +1,4 @@
-"""``python -m tests.contracts.freeze 1``: keep today's Structs as version 1, bare of their docstrings, for the tests of evolution.
+"""``python -m tests.contracts.freeze 2``: keep today's Structs as version 2, bare of their docstrings, for the tests of evolution.
 
 A version is frozen when it is released and never after: add a field with a default, and the next release freezes the next version.
 """
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from services.features import by_item
 from shared import messages
 from shared.bundles import manifest
 
@@ -22,19 +23,20 @@ from msgspec import Meta
 '''
 
 
-def definitions(path: str) -> list[str]:
-    """The source of a module's types, without docstrings."""
+def definitions(path: str, only: str = "") -> list[str]:
+    """The source of a module's types, or of one of them, without docstrings."""
     tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    kept = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.Assign)]
+    types = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.Assign)]
+    kept = [node for node in types if not only or (isinstance(node, ast.ClassDef) and node.name == only)]
     for node in kept:
         if isinstance(node, ast.ClassDef):
-            node.body = [line for line in node.body if not isinstance(line, ast.Expr)] or [ast.Pass()]
+            node.body = [line for line in node.body if isinstance(line, ast.AnnAssign | ast.Assign)] or [ast.Pass()]
     return [ast.unparse(node) for node in kept]
 
 
 if __name__ == "__main__":
     version = int(sys.argv[1])
     target = Path(__file__).with_name(f"v{version}.py")
-    source = [*definitions(messages.__file__), *definitions(manifest.__file__)]
+    source = [*definitions(messages.__file__), *definitions(manifest.__file__), *definitions(by_item.__file__, "Packed")]
     target.write_text(HEADER.format(version=version) + "\n\n".join(source) + "\n", encoding="utf-8")
     subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", str(target)], check=True)

@@ -47,6 +47,8 @@ def _values(info: Any) -> st.SearchStrategy[Any]:
             return st.tuples(*map(_values, info.item_types))
         case inspect.VarTupleType():
             return st.lists(_values(info.item_type), max_size=3).map(tuple)
+        case inspect.ListType():
+            return st.lists(_values(info.item_type), max_size=3)
         case inspect.DictType():
             return st.dictionaries(_values(info.key_type), _values(info.value_type), max_size=3)
     raise TypeError(f"no strategy for {info}")

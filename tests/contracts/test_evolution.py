@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.features.by_item import Packed
 from shared import messages as today
 from shared.schemas import CONTRACTS
-from tests.contracts import v1
+from tests.contracts import v1, v2
 from tests.contracts.strategies import messages
 
-NAMES = sorted(CONTRACTS)
+TODAY = CONTRACTS | {"behaviour-by-item": Packed}
+VERSIONS = [(version, name) for version in (v1, v2) for name in sorted(TODAY) if hasattr(version, TODAY[name].__name__)]
 CODECS = [msgspec.json, msgspec.msgpack]
 
 
@@ -28,28 +30,33 @@ def _passes(codec: Any, sent: msgspec.Struct, kind: type[msgspec.Struct]) -> Non
     assert _known(codec.decode(codec.encode(read), type=type(sent)), kind) == read
 
 
-@pytest.mark.parametrize("name", NAMES)
+each_version = pytest.mark.parametrize(("version", "name"), VERSIONS, ids=[f"{v.__name__[-2:]}-{name}" for v, name in VERSIONS])
+
+
+@each_version
 @pytest.mark.parametrize("codec", CODECS, ids=["json", "msgpack"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_what_version_1_sent_is_read_today(name: str, codec: Any, data: st.DataObject) -> None:
-    _passes(codec, data.draw(messages(getattr(v1, CONTRACTS[name].__name__))), CONTRACTS[name])
+def test_what_a_version_sent_is_read_today(version: Any, name: str, codec: Any, data: st.DataObject) -> None:
+    _passes(codec, data.draw(messages(getattr(version, TODAY[name].__name__))), TODAY[name])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_version
 @pytest.mark.parametrize("codec", CODECS, ids=["json", "msgpack"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_what_is_sent_today_is_read_by_version_1(name: str, codec: Any, data: st.DataObject) -> None:
-    _passes(codec, data.draw(messages(CONTRACTS[name])), getattr(v1, CONTRACTS[name].__name__))
+def test_what_is_sent_today_is_read_by_that_version(version: Any, name: str, codec: Any, data: st.DataObject) -> None:
+    _passes(codec, data.draw(messages(TODAY[name])), getattr(version, TODAY[name].__name__))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_field_of_version_1_is_still_there_and_new_ones_have_defaults(name: str) -> None:
-    old = {field.name: field for field in msgspec.structs.fields(getattr(v1, CONTRACTS[name].__name__))}
-    new = {field.name: field for field in msgspec.structs.fields(CONTRACTS[name])}
-    assert old.keys() <= new.keys()
-    assert not [field.name for field in new.values() if field.required and field.name not in old]
+@each_version
+def test_every_field_of_a_version_is_still_there_and_new_ones_have_defaults(version: Any, name: str) -> None:
+    old, new = (msgspec.structs.fields(kind) for kind in (getattr(version, TODAY[name].__name__), TODAY[name]))
+    before = [field.name for field in old]
+    assert {*before} <= {field.name for field in new}
+    assert not [field.name for field in new if field.required and field.name not in before]
+    if name == "behaviour-by-item":  # read by place
+        assert [field.name for field in new][: len(before)] == before
 
 
 class Renamed(today.Message, frozen=True, kw_only=True):

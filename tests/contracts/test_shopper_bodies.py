@@ -8,7 +8,7 @@ from services.collector.events import Event, Line
 from services.collector.parse import Parser
 from services.ranking.requests import Answer, Ranked, parse_rank
 from services.shopper.doors import Ranking
-from services.shopper.journey import question
+from services.shopper.past import question
 from services.shopper.synthetic import SyntheticPlay
 from shared.datasets.complete_journey import Basket, Journey
 from shared.tasks import RANKING
@@ -21,7 +21,7 @@ def basket() -> Basket:
 
 
 def test_a_question_of_the_journey_is_one_that_ranking_takes(basket: Basket) -> None:
-    request = parse_rank(msgspec.json.encode(question(basket, basket.lists[0]).body), RANKING.context)
+    request = parse_rank(msgspec.json.encode(question(basket.moment(), basket.lists[0], RANKING.context).body), RANKING.context)
     assert request.at == FIRST
     assert [candidate.item_id for candidate in request.candidates] == ["other0", "a", "other1", "other2"]
     assert request.candidates[0].context == {"display": 1.0, "mailer": 0.0}
@@ -36,7 +36,7 @@ def test_a_question_of_the_synthetic_load_is_too(event_clock: bool) -> None:
 
 
 def test_purchases_are_events_that_the_collector_takes(basket: Basket) -> None:
-    events = [basket.event(0, "r1"), basket.event(1)]
+    events = [msgspec.structs.replace(basket.event(0), request_id="r1"), basket.event(1)]
     taken = Parser(Event).parse(msgspec.json.encode(events))
     assert [(event.event_id, event.request_id) for event in taken] == [("b0-a", "r1"), ("b0-b", None)]
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.collector.events import NOW, Event, Line
-from services.collector.parse import NotJson, Parser
+from services.collector.parse import NotJson, Parser, check_repeatable
 from shared.errors import BadInput
+from shared.messages import REMEMBERED_EVENTS
 
 VIEW = {"event_id": "e1", "user_id": "ana", "item_id": "tea", "action": "view"}
 events, lines = Parser(Event), Parser(Line)
@@ -88,6 +89,15 @@ def test_a_wrong_line_of_ndjson_is_named_by_its_index() -> None:
     with pytest.raises(BadInput) as caught:
         events.parse(body.encode())
     assert (caught.value.field, caught.value.index) == ("action", 1)
+
+
+def test_a_list_that_could_not_be_sent_again_is_refused() -> None:
+    sent = [Event(event_id=f"e{n}", user_id="ana", item_id="tea", action="view") for n in range(REMEMBERED_EVENTS)]
+    others = [Event(event_id=f"o{n}", user_id=f"u{n % 2}", item_id="tea", action="view") for n in range(2 * REMEMBERED_EVENTS)]
+    check_repeatable([*others, *sent])
+    with pytest.raises(BadInput, match="several requests") as caught:
+        check_repeatable([*others, *sent, sent[0]])
+    assert (caught.value.field, caught.value.index) == ("user_id", 3 * REMEMBERED_EVENTS)
 
 
 def test_the_catalogue_has_its_own_fields() -> None:

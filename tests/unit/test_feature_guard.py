@@ -4,7 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.features.guard import MEMORY, MEMORY_EVENTS, Guard
+from services.features.guard import MEMORY, Guard
+from shared.messages import REMEMBERED_EVENTS
 
 SECOND = 1_000_000
 T0 = 1_700_000_000 * SECOND
@@ -15,12 +16,18 @@ def test_a_retry_counts_once() -> None:
     assert [guard.judge(7, T0, 0), guard.judge(8, T0, 0), guard.judge(7, T0, 0)] == ["count", "count", "retry"]
 
 
+def test_the_longest_list_that_the_collector_takes_of_one_user_counts_once_however_often_it_is_sent() -> None:
+    guard, sent = Guard(), range(1, REMEMBERED_EVENTS + 1)
+    assert {guard.judge(n, T0, 0) for n in sent} == {"count"}
+    assert {guard.judge(n, T0, 0) for n in sent} == {"retry"}
+
+
 def test_an_id_is_forgotten_after_256_events_or_ten_minutes() -> None:
     guard = Guard()
-    for n in range(1, MEMORY_EVENTS + 2):
+    for n in range(1, REMEMBERED_EVENTS + 2):
         guard.judge(n, T0 + n, 0)
     assert guard.judge(1, T0 + 1, 0) == "count"
-    assert guard.judge(MEMORY_EVENTS, T0 + MEMORY_EVENTS, 0) == "retry"
+    assert guard.judge(REMEMBERED_EVENTS, T0 + REMEMBERED_EVENTS, 0) == "retry"
     guard.judge(10_000, T0 + MEMORY + SECOND, 0)
     assert list(guard.recent) == [10_000]
 
