@@ -36,7 +36,8 @@ def check_repeatable(events: Sequence[Event]) -> None:
     for i, event in enumerate(events):
         of_user[event.user_id] += 1
         if of_user[event.user_id] > REMEMBERED_EVENTS:
-            raise BadInput(f"More than {REMEMBERED_EVENTS} events of one user: send them in several requests.", field="user_id", index=i)
+            many = f"More than {REMEMBERED_EVENTS} events of one user: send them in several requests."
+            raise BadInput(many, field="user_id", index=i)
 
 
 class Parser(Generic[M]):

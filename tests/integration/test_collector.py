@@ -73,7 +73,9 @@ def test_a_second_collector_knows_the_catalogue_before_it_is_ready(
     assert _post(collector, "/items", lines.encode()).status_code == 200
     (tmp_path / "second").mkdir()
     with collecting(environment, tmp_path / "second") as second:
-        answer = _post(second, "/events", [{**VIEW, "item_id": f"item-{n}"} for n in range(1, 500)]).json()["accepted"]
+        answer = _post(second, "/events", [{**VIEW, "user_id": f"u{n % 2}", "item_id": f"item-{n}"} for n in range(1, 500)]).json()[
+            "accepted"
+        ]
     stored = _behaviour(fresh_settings)
     assert [stored[one["partition"], one["offset"]]["price"] for one in answer] == list(range(1, 500))
 
