@@ -6,7 +6,8 @@ an outcome to the first answer of a model that learned it: a queue's mean wait i
 works in turns (window, publish) makes a record wait half a turn on average, and a whole one at worst. Above one cell's limits
 (partitions, one Valkey primary, one updater) users are split over cells, each a whole loop of its own.
 
-Reasoned, not measured: prices, M/D/1, limits, that cells do not meet. Measured: the figures of a core.
+Reasoned, not measured: prices, M/D/1, limits, that cells do not meet. Measured: the figures of a core and of a GPU, and how large
+an impression is.
 """
 
 import argparse
@@ -19,22 +20,24 @@ MONTH = 30 * 86_400
 
 @dataclass(frozen=True)
 class Measured:
-    """What one core does a second, and how large things are. Each figure's origin is named; a run of the bench replaces it."""
+    """What one core does a second, and how large things are. Each figure names the command that it was seen with."""
 
-    collector: float = 20_000.0
-    """Events, in lists of 20. Assumed: run ``tests.bench.collector``."""
-    features: float = 50_000.0
-    """Events: decoded, counted for user and item, flushed. What ``tests.bench.features`` must reach."""
-    joiner: float = 5_000.0
-    """Impressions of 20 candidates, an outcome each, read again at a start. The join alone: 11,282 (``tests.bench.joiner``)."""
-    ranking: float = 830.0
-    """Requests of 100 candidates: 1.8 times the loop's 0.67 ms, which ``tests.bench.rank`` holds it to."""
-    updater: float = 13_000.0
-    """Candidate rows batched (61,296), tested (97,295), learned (20,510), one after the other (``tests.bench.learner``)."""
-    gpu_times: float = 10.0
-    """Cores that a GPU stands for. Assumed."""
+    collector: float = 25_000.0
+    """Events, in lists of 20: 24,984 beside other work, 27,295 without (``tests.bench.collector``)."""
+    features: float = 73_350.0
+    """Events: decoded, counted for user and item, flushed (``tests.bench.features``)."""
+    joiner: float = 8_065.0
+    """Impressions of 20 items, an outcome each, of a process with a backlog (``tests.bench.joiner``)."""
+    ranking: float = 625.0
+    """Requests of 100 candidates: 1.6 ms each with eight clients (``tests.bench.rank``)."""
+    updater: float = 33_400.0
+    """Rows batched (158,154), tested (205,204) and learned (53,470), one after the other (``tests.bench.learner``)."""
+    gpu: float = 74_300.0
+    """The same on an H100 and a core beside it, in windows of 20,000 rows: batched (147,899), tested (621,134), learned (196,445)
+    (``tests.bench.learner --device cuda --rows 20000``). In windows of 2,000: 46,000."""
     event_bytes: float = 250.0
-    impression_bytes: float = 20_000.0
+    impression_bytes: float = 6_000.0
+    """Of 20 items with 60 features each: 5,898 (``tests.bench.joiner``)."""
     user_bytes: float = 5_000.0
     item_bytes: float = 1_000.0
     row_bytes: float = 68.0
@@ -51,8 +54,6 @@ class Limits:
     valkey_writes: float = 150_000.0
     """Rows a second into one primary."""
     valkey_bytes: float = 400e9
-    updater_gpu_rows: float = 130_000.0
-    """Rows a second that one updater learns on a GPU: it cannot be shared out, order is what makes it exact. Ten cores."""
     rows_in_memory: float = 400e6
     """Ids that one ranking task holds: 27 GB."""
 
@@ -63,12 +64,12 @@ class Prices:
 
     core_month: float = 36.0
     """Fargate: a vCPU (30) and 2 GB (6.5) for a month."""
-    gpu_month: float = 590.0
-    """g6.xlarge."""
+    gpu_month: float = 5_000.0
+    """p5.4xlarge, whose GPU is the H100 that was measured. A g6.xlarge (590) was not."""
     broker_month: float = 175.0
     """kafka.m7g.large with 200 GB; carries 30 MB/s in."""
     broker_bytes: float = 30e6
-    valkey_gb_month: float = 12.0
+    valkey_gb_month: float = 24.0
     """A GB with its replica, r7g."""
     valkey_least: float = 320.0
     """cache.r7g.large, two nodes."""
@@ -91,8 +92,9 @@ class Load:
     items: float = 1e6
     requests_per_event: float = 0.2
     candidates: float = 100.0
-    learned_candidates: float = 20.0
-    """Of each list; the others are left out by sampling."""
+    shown: float = 20.0
+    """Of each list: the ``limit`` of the shop's request, as a page shows 20. What is shown is logged and learned, all of it; the
+    other candidates are in no impression."""
     publish_s: float = 0.25
     peak_over_mean: float = 2.0
 
@@ -120,15 +122,20 @@ def wait(load: float, per_core: float) -> float:
     return min(load, 0.99) / (2 * (1 - min(load, 0.99))) / per_core
 
 
+def listed(load: Load, measured: Measured) -> float:
+    """Bytes of an impression, which grows with what is shown."""
+    return measured.impression_bytes * load.shown / 20
+
+
 def cells(load: Load, measured: Measured, limits: Limits) -> int:
     """How many whole loops: as many as the tightest limit asks for, as a power of two, so that cells can be halved and joined."""
     impressions = load.events * load.requests_per_event
-    bytes_in = load.events * measured.event_bytes * 2 + impressions * measured.impression_bytes * 2  # by item; as examples
+    bytes_in = load.events * measured.event_bytes * 2 + impressions * listed(load, measured) * 2  # by item; as examples
     asked = {
         "partitions": bytes_in / limits.partition_bytes / limits.partitions,
         "valkey writes": 2 * load.events / limits.valkey_writes,  # a user's and an item's row; a flush merges many
         "valkey memory": (load.users * measured.user_bytes + load.items * measured.item_bytes) / limits.valkey_bytes,
-        "updater": impressions * load.learned_candidates / limits.updater_gpu_rows,
+        "updater": impressions * load.shown / measured.gpu,  # it cannot be shared out: order is what makes it exact
         "rows": (load.users + load.items) / limits.rows_in_memory,
     }
     return 2 ** max(0, math.ceil(math.log2(max(asked.values()))))
@@ -138,7 +145,7 @@ def predict(load: Load, measured: Measured, limits: Limits, prices: Prices, head
     """Tasks, cost and freshness; all cells together, freshness of one."""
     count = cells(load, measured, limits)
     events, impressions = load.events / count, load.events * load.requests_per_event / count
-    rows = impressions * load.learned_candidates
+    rows = impressions * load.shown
     per_request = measured.ranking * 100 / load.candidates
     wanted = {
         "collector": tasks(events, measured.collector, headroom, 2),
@@ -148,10 +155,10 @@ def predict(load: Load, measured: Measured, limits: Limits, prices: Prices, head
     }
     gpus = 1 if rows > measured.updater * headroom else 0
     wanted["updater"] = 0 if gpus else 1
-    bytes_in = events * measured.event_bytes * 2 + impressions * measured.impression_bytes * 2
+    bytes_in = events * measured.event_bytes * 2 + impressions * listed(load, measured) * 2
     partitions = max(16, 2 ** math.ceil(math.log2(max(bytes_in / limits.partition_bytes, wanted["features"], wanted["joiner"]))))
 
-    read = events * measured.event_bytes * 3 + impressions * measured.impression_bytes * 2  # features and joiner; updater
+    read = events * measured.event_bytes * 3 + impressions * listed(load, measured) * 2  # features and joiner; updater
 
     memory = (load.users * measured.user_bytes + load.items * measured.item_bytes) / count * 1.5 / 1e9
     mean = 1 / load.peak_over_mean
@@ -167,7 +174,7 @@ def predict(load: Load, measured: Measured, limits: Limits, prices: Prices, head
         + prices.fixed_month
     )
 
-    updater_rows = measured.updater * (measured.gpu_times if gpus else 1)
+    updater_rows = measured.gpu if gpus else measured.updater
     stages = {  # (mean, worst) seconds
         "collector": (0.005 + wait(events / wanted["collector"] / measured.collector, measured.collector), 0.05),
         "wait of the rule": (1.06, 1.06),
@@ -194,12 +201,16 @@ def parsed() -> tuple[list[Load], Measured, float]:
     parser.add_argument("--events", type=float, nargs="*", default=[1, 100, 10_000, 1_000_000], help="a second, at the peak")
     parser.add_argument("--users", type=float, help="default: 100 for each event a second")
     parser.add_argument("--items", type=float, default=Load.items)
+    parser.add_argument("--shown", type=float, default=Load.shown, help="items of a list that are shown, and so learned")
     parser.add_argument("--publish-s", type=float, default=Load.publish_s)
     parser.add_argument("--headroom", type=float, default=0.6, help="share of a core that is used at the peak")
     for field in fields(Measured):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=float, default=field.default)
     given = parser.parse_args()
-    loads = [Load(events, given.users or 100 * events, given.items, publish_s=given.publish_s) for events in given.events]
+    loads = [
+        Load(events, given.users or 100 * events, given.items, shown=given.shown, publish_s=given.publish_s)
+        for events in given.events
+    ]
     return loads, Measured(*(getattr(given, field.name) for field in fields(Measured))), given.headroom
 
 

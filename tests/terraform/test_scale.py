@@ -39,3 +39,10 @@ def test_publishing_seldom_is_cheaper_and_staler() -> None:
     often, seldom = predicted(Load(100, 10_000)), predicted(Load(100, 10_000, publish_s=60))
     assert seldom.dollars_month < often.dollars_month
     assert seldom.freshness_mean > often.freshness_mean + 25
+
+
+def test_a_longer_page_is_dearer_as_what_is_shown_is_logged_and_learned() -> None:
+    short, long = predicted(Load(1e6, 1e8, shown=10)), predicted(Load(1e6, 1e8, shown=20))
+    assert short.cells < long.cells
+    wide = replace(Measured(), gpu=1e9, updater=1e9)
+    assert predicted(Load(1e4, 1e6, shown=10), wide).dollars_month < predicted(Load(1e4, 1e6, shown=20), wide).dollars_month
