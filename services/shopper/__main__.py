@@ -1,4 +1,4 @@
-"""``python -m services.shopper``: play a shop's history, or a synthetic load, against the doors."""
+"""``python -m services.shopper``: play a shop's past, or a synthetic load, against the doors."""
 
 import argparse
 import asyncio
@@ -7,7 +7,6 @@ import resource
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 
 import aiohttp
 import numpy as np
@@ -16,15 +15,17 @@ import structlog
 from services.shopper.asking import Asker
 from services.shopper.doors import Doors
 from services.shopper.drain import drain
-from services.shopper.journey import JourneyPlay, Span
 from services.shopper.log import Log, Played
 from services.shopper.outbox import Outbox
 from services.shopper.pace import Clock, Delays
+from services.shopper.past import PastPlay, Span
 from services.shopper.settings import ShopperSettings
+from services.shopper.shops import Shop, load
 from services.shopper.synthetic import SyntheticPlay
-from shared.datasets.complete_journey import Journey
+from shared.datasets.shops import SHOPS
 from shared.errors import BadSettings, FreshetError
 from shared.messages import Item
+from shared.tasks import task
 from shared.telemetry import Monitor, log
 
 ITEMS = 500
@@ -43,22 +44,18 @@ class Shopper:
         self.generator = np.random.default_rng(settings.shopper_seed)
         self.span = Span()
 
-    async def play(self, synthetic: bool) -> None:
+    async def play(self, synthetic: bool, public_set: str) -> None:
         """Send the catalogue, play, report all that still waits, and look which bundles learned it."""
-        journey = await asyncio.to_thread(self._load)
-        items = list(journey.items())
+        shop = await asyncio.to_thread(load, self.settings, public_set)
+        items = shop.items
         await self._send(items)
         sending, started = asyncio.create_task(self.outbox.run()), self.clock.now()
         self.logger.info("play_started", play=self.name, items=len(items), rate=self.settings.shopper_rate)
-        ended = await self._until_stopped(self._synthetic(items) if synthetic else self._journey(journey))
+        ended = await self._until_stopped(self._synthetic(items) if synthetic else self._past(shop))
         self.outbox.close()
         await sending
         await drain(self.asker, self.clock, items[0].item_id, self.settings.clock, self.span.last, self.settings.shopper_drain)
-        self._account("synthetic" if synthetic else "journey", started, ended, len(items))
-
-    def _load(self) -> Journey:
-        settings = self.settings
-        return Journey.load(settings.shopper_households, settings.shopper_seed, cache=settings.shopper_log / "cache")
+        self._account("synthetic" if synthetic else shop.name, started, ended, len(items))
 
     async def _send(self, items: Sequence[Item]) -> None:
         for start in range(0, len(items), ITEMS):
@@ -76,12 +73,14 @@ class Shopper:
         await settled()
         return ended
 
-    def _journey(self, journey: Journey) -> tuple[Awaitable[None], Callable[[], Awaitable[None]]]:
+    def _past(self, shop: Shop) -> tuple[Awaitable[None], Callable[[], Awaitable[None]]]:
         settings = self.settings
         delays = Delays(settings.shopper_delay_median, settings.shopper_delay_p90, self.generator)
-        play = JourneyPlay(self.asker, self.outbox, delays, self.clock, settings.shopper_rate, self.generator, self.span)
-        baskets = journey.baskets(datetime.fromisoformat(settings.shopper_start), datetime.fromisoformat(settings.shopper_end))
-        return play.run(baskets, settings.shopper_seconds), play.settled
+        play = PastPlay(
+            self.asker, self.outbox, delays, self.clock, settings.shopper_rate, self.generator, shop.label,
+            task(settings.task).context, self.span,
+        )  # fmt: skip
+        return play.run(shop.moments, settings.shopper_seconds), play.settled
 
     def _synthetic(self, items: Sequence[Item]) -> tuple[Awaitable[None], Callable[[], Awaitable[None]]]:
         settings, ids = self.settings, [item.item_id for item in items]
@@ -107,23 +106,25 @@ class Shopper:
         self.logger.info("play_ended", play=self.name, seconds=round(ended - started, 1), event_time_end=self.span.last)
 
 
-def arguments(argv: Sequence[str] | None = None) -> tuple[ShopperSettings, bool]:
-    """The settings with what the command line says instead, and whether the load is synthetic.
+def arguments(argv: Sequence[str] | None = None) -> tuple[ShopperSettings, bool, str]:
+    """The settings with what the command line says instead, whether the load is synthetic, and the public set; empty for none.
 
     Raises:
         BadSettings: a value is wrong.
     """
     parser = argparse.ArgumentParser(prog="python -m services.shopper", description=__doc__)
-    parser.add_argument("--synthetic", action="store_true", help="a steady load of random users and items")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--synthetic", action="store_true", help="a steady load of random users and items")
+    kind.add_argument("--shop", default="", metavar="NAME:FOLDER", help=f"a public set in place of the example: {', '.join(SHOPS)}")
     for name, field in ShopperSettings.model_fields.items():
         if name.startswith("shopper_"):
             parser.add_argument(f"--{name.removeprefix('shopper_')}", dest=name, metavar="X", help=f"default {field.default}")
     given = vars(parser.parse_args(argv))
-    synthetic = bool(given.pop("synthetic"))
-    return ShopperSettings.read(**{name: value for name, value in given.items() if value is not None}), synthetic
+    synthetic, public_set = bool(given.pop("synthetic")), str(given.pop("shop"))
+    return ShopperSettings.read(**{name: value for name, value in given.items() if value is not None}), synthetic, public_set
 
 
-async def main(settings: ShopperSettings, synthetic: bool) -> None:
+async def main(settings: ShopperSettings, synthetic: bool, public_set: str) -> None:
     """One play from start to end."""
     logger = log("shopper", settings.log_level)
     monitor = Monitor(lambda: True)
@@ -131,7 +132,7 @@ async def main(settings: ShopperSettings, synthetic: bool) -> None:
     connector = aiohttp.TCPConnector(limit=settings.shopper_in_flight + 32)
     async with aiohttp.ClientSession(connector=connector) as session:
         with Log(settings.shopper_log) as lines:
-            await Shopper(settings, session, lines, logger).play(synthetic)
+            await Shopper(settings, session, lines, logger).play(synthetic, public_set)
     await monitor.stop()
 
 

@@ -70,7 +70,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     play: str
     kind: str
-    """``journey`` or ``synthetic``."""
+    """``journey``, a public set's name, or ``synthetic``."""
     started_wall: float
     ended_wall: float
     """When the last arrival was played; the drain comes after."""

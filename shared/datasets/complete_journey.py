@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shared.datasets.candidates import CandidateList, Draw, Pool, listed
+from shared.datasets.moments import Moment
 from shared.datasets.promotions import DISPLAY, MAILER, Promotions
 from shared.errors import BadSettings
 from shared.messages import Behaviour, Item
@@ -49,7 +50,12 @@ class Basket:
     lists: tuple[CandidateList, ...]
     """One for each line whose product is in the pool. Ask them all before reporting any line."""
 
-    def event(self, line: int, request_id: str | None = None) -> Behaviour:
+    def moment(self) -> Moment:
+        """What is asked and told of it."""
+        events = tuple(self.event(line) for line in range(len(self.lines)))
+        return Moment(self.user_id, self.time.timestamp(), events, self.lists)
+
+    def event(self, line: int) -> Behaviour:
         """The purchase of a line, as the shop would report it. Its ``event_id`` is the same each time."""
         bought = self.lines[line]
         return Behaviour(
@@ -59,7 +65,6 @@ class Basket:
             action="purchase",
             time=self.time,
             session=self.basket_id,
-            request_id=request_id,
             price=bought.price,
             quantity=bought.quantity,
         )

@@ -12,14 +12,18 @@ import pytest
 from services.shopper.asking import Asker
 from services.shopper.doors import Doors
 from services.shopper.drain import drain
-from services.shopper.journey import JourneyPlay
 from services.shopper.log import Accepted, Asked, Log, read
 from services.shopper.outbox import Outbox
 from services.shopper.pace import Clock, Delays
+from services.shopper.past import PastPlay
 from services.shopper.synthetic import SyntheticPlay
 from shared.datasets.candidates import Candidate, CandidateList
 from shared.datasets.complete_journey import Basket, Line
+from shared.datasets.moments import Moment
+from shared.datasets.trivago import CONTEXT, Trivago
+from shared.tasks import RANKING
 from tests.integration.doors import FakeShopDoors
+from tests.unit.test_datasets_adapters import TRIVAGO, movielens
 
 FIRST = datetime(2017, 5, 1, 12, tzinfo=UTC)
 
@@ -43,7 +47,12 @@ class Playing:
     def __init__(self, doors: FakeShopDoors, folder: Path, *, bound: int = 64) -> None:
         self.doors, self.folder, self.bound = doors, folder, bound
 
-    async def journey(self, baskets: Sequence[Basket], *, seconds: float = 60.0, rate: float = 500.0, delay: float = 0.01) -> None:
+    async def journey(self, baskets: Sequence[Basket], *, seconds: float = 60.0, rate: float = 500.0) -> None:
+        await self.past([basket.moment() for basket in baskets], "purchase", RANKING.context, seconds=seconds, rate=rate)
+
+    async def past(
+        self, moments: Sequence[Moment], label: str, context: tuple[str, ...], *, seconds: float = 60.0, rate: float = 500.0
+    ) -> None:
         async with self.doors.serve() as url, aiohttp.ClientSession() as session:
             with Log(self.folder) as log:
                 clock, doors = Clock(), Doors(session, url, url)
@@ -51,8 +60,8 @@ class Playing:
                 sending = asyncio.create_task(self.outbox.run())
                 asker = Asker("p", doors, log, clock, self.bound)
                 generator = np.random.default_rng(1)
-                play = JourneyPlay(asker, self.outbox, Delays(delay, 2 * delay, generator), clock, rate, generator)
-                await play.run(iter(baskets), seconds)
+                play = PastPlay(asker, self.outbox, Delays(0.01, 0.02, generator), clock, rate, generator, label, context)
+                await play.run(iter(moments), seconds)
                 self.outbox.close()
                 await sending
                 await drain(asker, clock, "other0", "event", play.span.last, 0.25)
@@ -132,9 +141,9 @@ async def test_doors_that_are_away_fail_the_request_and_stop_nothing(tmp_path: P
     async with aiohttp.ClientSession() as session:
         with Log(tmp_path) as log:
             asker = Asker("p", Doors(session, "http://127.0.0.1:9", "http://127.0.0.1:9"), log, Clock(), 4)
-            play = JourneyPlay(asker, Outbox("p", asker.doors, log, asker.clock), Delays(1, 2, np.random.default_rng(1)),
-                               asker.clock, 500, np.random.default_rng(1))  # fmt: skip
-            await play.run(iter([a_basket(0, ["a"])]), 5)
+            play = PastPlay(asker, Outbox("p", asker.doors, log, asker.clock), Delays(1, 2, np.random.default_rng(1)),
+                            asker.clock, 500, np.random.default_rng(1), "purchase", RANKING.context)  # fmt: skip
+            await play.run(iter([a_basket(0, ["a"]).moment()]), 5)
     (line,) = read(tmp_path, Asked)
     assert line.status == "failed"
     assert "Connect" in line.detail
@@ -152,6 +161,33 @@ async def test_a_play_that_is_stopped_tells_what_was_bought_of_the_lists_it_aske
     asked = {line.request_id for line in playing.asked() if not line.probe}
     assert 3 <= len(asked) < 60
     assert {line.request_id for line in playing.accepted()} == asked
+
+
+async def test_a_public_set_is_played_with_what_its_task_declares(playing: Playing, doors: FakeShopDoors, tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text(TRIVAGO)
+    await playing.past(list(Trivago(tmp_path).moments()), "click", ("mailer", *CONTEXT))
+    first, second = doors.bodies("rank")
+    assert [candidate["item_id"] for candidate in first["candidates"]] == ["11", "22", "33"]
+    assert {tuple(candidate["context"]) for candidate in first["candidates"]} == {("mailer", *CONTEXT)}
+    assert (first["at"], second["session"]) == ("2018-11-07T00:02:00+00:00", "s1")
+    shown = {f"r{n}": body for n, (door, body) in enumerate(doors.calls, start=1) if door == "rank"}
+    told = {event["event_id"]: event for body in doors.bodies("events") for event in body}
+    assert [told[name]["action"] for name in ("s1-2", "s1-3", "s1-4", "s2-1")] == ["view", "click", "click", "click"]
+    assert [shown[told[name]["request_id"]] for name in ("s1-3", "s1-4")] == [first, second]
+    assert not any("request_id" in told[name] for name in ("s1-2", "s2-1"))  # no label; in no list
+
+
+async def test_a_list_that_nobody_liked_is_asked_and_its_view_told_as_plain_behaviour(
+    playing: Playing, doors: FakeShopDoors, tmp_path: Path
+) -> None:
+    await playing.past(list(movielens(tmp_path, owners=True).moments()), "purchase", ())
+    assert [body["candidates"] for body in doors.bodies("rank")] == [
+        [{"item_id": film, "price": None, "context": {}, "log_odds": 0.0}] for film in ("1", "1", "2")
+    ]
+    told = {event["event_id"]: event.get("request_id") for body in doors.bodies("events") for event in body}
+    assert {name: bool(request) for name, request in told.items()} == {
+        "8-1-view": False, "8-1-purchase": True, "7-1-view": False, "7-2-view": False, "7-2-purchase": True,
+    }  # fmt: skip
 
 
 async def test_a_synthetic_load_keeps_its_rates_and_answers_inside_and_after_the_wait(doors: FakeShopDoors, tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def test_a_line_that_is_being_written_is_left_for_the_next_reading(tmp_path: Pat
 def test_arguments_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRESHET_SHOPPER_RATE", "5")
     monkeypatch.setenv("FRESHET_SHOPPER_HOUSEHOLDS", "40")
-    settings, synthetic = arguments(["--rate", "7.5", "--synthetic"])
-    assert (settings.shopper_rate, settings.shopper_households, synthetic) == (7.5, 40, True)
+    settings, synthetic, public_set = arguments(["--rate", "7.5", "--synthetic"])
+    assert (settings.shopper_rate, settings.shopper_households, synthetic, public_set) == (7.5, 40, True, "")
 
 
 def test_a_rate_that_is_none_is_refused_by_its_name() -> None:

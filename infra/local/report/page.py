@@ -48,7 +48,7 @@ def page(report: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
 
 def _told(report: Mapping[str, Any]) -> str:
     speed = report["shop_hours_per_second"]
-    if report["kind"] != "journey":
+    if report["kind"] == "synthetic":
         return f"A synthetic load of {report['seconds']:.0f} s."
     return (
         f"{report['seconds']:.0f} s of a real shop's history at {_shown(speed)} shop hours a second: "
