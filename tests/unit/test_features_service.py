@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.features import metrics
 from services.features.app import FeaturesApp
 from services.features.by_item import LARGEST, most_events, pack, unpack
 from services.features.cache import Cache
@@ -101,6 +102,16 @@ async def test_a_robots_events_count_for_itself_alone_and_a_second_delivery_deci
     again = Users(PLANS.user, shelf, 64, partitions=PARTITIONS, per_minute=0, usual=0.3)
     assert await count(again, records) == []
     assert await count(again, arrived(event(60, action="view", time=START + 61), first=60)) == []
+
+
+async def test_what_comes_too_fast_is_in_no_counter_and_is_told() -> None:
+    shelf, before = Shelf(), metrics.excluded.labels("too_fast")._value.get()
+    side = Users(PLANS.user, shelf, 64, partitions=PARTITIONS, per_minute=20)
+    passed = await count(side, arrived(*(event(n, action="click", time=START) for n in range(50))))
+    assert sum(len(unpack(Arrived(value, 0, to), PARTITIONS).items) for to, value in passed) == 20
+    row = side.cache.arena.words[side.cache.arena.index["ann"]]
+    assert row[PLANS.user.plan.column("user_clicks_7d")] == pytest.approx(20)
+    assert metrics.excluded.labels("too_fast")._value.get() - before == 30
 
 
 async def test_a_user_on_the_wrong_partition_is_set_apart_even_while_in_memory() -> None:
