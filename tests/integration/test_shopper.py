@@ -165,7 +165,7 @@ async def test_a_play_that_is_stopped_tells_what_was_bought_of_the_lists_it_aske
 
 async def test_a_public_set_is_played_with_what_its_task_declares(playing: Playing, doors: FakeShopDoors, tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text(TRIVAGO)
-    await playing.past(list(Trivago(tmp_path).moments()), "click", ("mailer", *CONTEXT))
+    await playing.past(list(Trivago(tmp_path).moments()), "click", ("mailer", "weather", *CONTEXT))
     first, second = doors.bodies("rank")
     assert [candidate["item_id"] for candidate in first["candidates"]] == ["11", "22", "33"]
     assert {tuple(candidate["context"]) for candidate in first["candidates"]} == {("mailer", *CONTEXT)}
