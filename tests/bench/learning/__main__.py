@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "tests" / "bench", help="folder for learning.json and LEARNING.md")
     arguments = parser.parse_args()
     if arguments.data is None:
-        parser.error("where are the sets? give --data DIR or set FRESHET_DATASETS; of a set that is not in DIR it is said who offers it")
+        parser.error("where are the sets? give --data DIR or set FRESHET_DATASETS; who offers one that is not in DIR is said")
     return arguments
 
 
