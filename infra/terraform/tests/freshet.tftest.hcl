@@ -100,6 +100,12 @@ run "the_loop" {
   }
 
   assert {
+    condition = toset([for name, statements in local.statements : name if anytrue(flatten([for s in statements : [for r in s.resources :
+    contains(s.actions, "s3:PutObject") && (strcontains(r, "/history/") || endswith(r, "shop/*"))]]))]) == toset(["features"])
+    error_message = "Only features write the history."
+  }
+
+  assert {
     condition     = alltrue([for name in ["collector", "joiner-ranking", "jobs"] : alltrue([for s in local.statements[name] : alltrue([for a in s.actions : !startswith(a, "s3:")])])])
     error_message = "Who has nothing in the bucket may not look into it."
   }
@@ -171,6 +177,33 @@ run "the_loop" {
   assert {
     condition     = aws_vpc_security_group_ingress_rule.balancer["collector"].from_port == 18080 && length(aws_vpc_security_group_ingress_rule.metrics) == 0
     error_message = "Services take requests from the load balancer alone."
+  }
+}
+
+run "an_hour_is_seldom_enough" {
+  command = plan
+
+  module {
+    source = "./modules/freshet"
+  }
+
+  variables {
+    tasks = { often = { publish_s = 3599, gpu = true }, hourly = { publish_s = 3600, gpu = true, hosts = ["hourly.example"] } }
+  }
+
+  assert {
+    condition     = local.services["updater-often"].scaling.min == 1 && local.services["updater-often"].scaling.start_age_s == null
+    error_message = "A task that publishes more often than hourly keeps its updater."
+  }
+
+  assert {
+    condition     = local.services["updater-hourly"].scaling.min == 0 && local.services["updater-hourly"].scaling.start_age_s == 3600
+    error_message = "A task that publishes hourly has its updater stopped in between."
+  }
+
+  assert {
+    condition     = module.cluster.machines.min == 1 && module.cluster.machines.max == 2
+    error_message = "The first keeps its GPU, the other's goes."
   }
 }
 

@@ -372,7 +372,7 @@ run "what_publishes_often_is_not_stopped" {
   variables {
     partitions = null
     singleton  = true
-    scaling    = { min = 0, max = 1, start_age_s = 60, start_signal_from = "joiner-ranking" }
+    scaling    = { min = 0, max = 1, start_age_s = 3599, start_signal_from = "joiner-ranking" }
   }
 
   expect_failures = [var.scaling]

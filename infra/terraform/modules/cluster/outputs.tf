@@ -26,3 +26,8 @@ output "gpu" {
 
   depends_on = [aws_ecs_cluster_capacity_providers.this]
 }
+
+output "machines" {
+  description = "Least and greatest number of machines with a GPU; null where there is none."
+  value       = one([for group in aws_autoscaling_group.gpu : { min = group.min_size, max = group.max_size }])
+}
