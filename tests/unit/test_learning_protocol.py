@@ -21,9 +21,9 @@ LISTS, MINUTE = 60, 60.0
 QUICK = Delays(median=30.0, p90=600.0, attribution=900.0)
 
 
-def stream(delays: Delays = QUICK) -> Stream:
+def stream(delays: Delays = QUICK, wait: float = 0.0) -> Stream:
     """Sixty lists of five, one a minute; every other has its first item bought."""
-    return Stream.of(batch([shown(offset) for offset in range(LISTS)]), delays, warm=0.3)
+    return Stream.of(batch([shown(offset) for offset in range(LISTS)]), delays, 0.3, wait)
 
 
 @dataclass
@@ -99,6 +99,24 @@ def test_a_windows_lists_and_corrections_are_learned_in_the_order_in_which_they_
         assert np.bincount(examples.list).tolist() == np.where(examples.kinds, 1, 5).tolist()
         between += int(examples.kinds[: np.flatnonzero(~examples.kinds).max(initial=0)].sum())
     assert between, "no correction came between two lists"
+
+
+def test_a_list_comes_to_the_learner_after_the_wait_with_what_was_bought_within_it() -> None:
+    wait, played = 7 * MINUTE, stream(wait=7 * MINUTE)
+    seen, corrected = list[int](), 0
+    for known in windows(played, 5 * MINUTE):
+        examples = known.examples()
+        numbers = np.array([origin.offset for origin in examples.origins], np.int64)
+        lists = numbers[~examples.kinds]
+        came = played.batch.time[lists] + wait
+        assert ((came >= known.begin) & (came < known.end)).all()
+        bought = np.bincount(examples.list, examples.labels[:, 0], len(numbers))[~examples.kinds] > 0
+        assert np.array_equal(bought, played.arrival[lists] < known.end)
+        assert set(numbers[examples.kinds].tolist()) <= set(seen)
+        seen, corrected = seen + lists.tolist(), corrected + int(examples.kinds.sum())
+    assert seen == list(range(played.start, played.start + len(seen)))
+    assert LISTS - played.start - len(seen) == 7  # were still waited for
+    assert 0 < corrected < sum(int(known.examples().kinds.sum()) for known in windows(stream(), 5 * MINUTE))
 
 
 def test_a_rival_learns_each_list_once_when_its_label_is_settled() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from tests.bench.learning.columns import cut, load, save
 from tests.bench.learning.protocol import F8
 
 TOP = 10
+RESERVED = (0, 1, 2, 3, 4, 5)
+"""Of the ten places, those that are kept for new products, as a shop's page may."""
 RESAMPLES = 500
 MEASURES = ("recall_at_10", "repeat_recall_at_10", "explore_recall_at_10")
 ABOUT = (
@@ -43,15 +46,18 @@ class Questions:
         """The questions asked in [begin, end)."""
         return cut(self.batch, np.flatnonzero((self.batch.time >= begin) & (self.batch.time < end)))
 
-    def recalls(self, scores: F8) -> F8:
+    def recalls(self, scores: F8, reserved: int = 0) -> F8:
         """Recall@10 of each household, (m, 3): of its basket, of its products that were bought before, of its new ones.
 
-        NaN where nothing was wanted.
+        NaN where nothing was wanted. ``reserved`` places go to new products whatever the scores of those bought before.
         """
         hits = np.zeros((len(self.wanted), 2))
-        for number in range(len(self.wanted)):
-            rows = np.flatnonzero(self.batch.list == number)
-            top = rows[np.argsort(-scores[rows], kind="stable")[:TOP]]
+        bounds = np.searchsorted(self.batch.list, np.arange(len(self.wanted) + 1))
+        for number, (first, last) in enumerate(pairwise(bounds.tolist())):
+            ranked = first + np.argsort(-scores[first:last], kind="stable")
+            new = self.before[ranked] == 0
+            fresh = max(int(new[:TOP].sum()), reserved)
+            top = np.concatenate([ranked[~new][: TOP - fresh], ranked[new][:fresh]])
             found = top[self.target[top]]
             hits[number] = (self.before[found] > 0).sum(), (self.before[found] == 0).sum()
         found, wanted = (np.column_stack([part.sum(1), part]) for part in (hits, self.wanted))
@@ -60,6 +66,10 @@ class Questions:
     def measure(self, scores: F8) -> dict[str, float]:
         """The mean of each over households."""
         return dict(zip(MEASURES, np.nanmean(self.recalls(scores), axis=0).tolist(), strict=True))
+
+    def trade(self, scores: F8) -> list[list[float]]:
+        """Recall@10 of the basket and of new products, for each number of :data:`RESERVED` places."""
+        return [np.nanmean(self.recalls(scores, places), axis=0)[[0, 2]].tolist() for places in RESERVED]
 
     def save(self, file: Path) -> None:
         """Keep them."""

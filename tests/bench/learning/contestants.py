@@ -14,7 +14,7 @@ from tests.bench.learning.mishaps import Late, Lost
 from tests.bench.learning.ours import WHOLE, Freshet, Frozen, Retrained, Sight, column
 from tests.bench.learning.protocol import F8, I8, Known, Model, Stream, replay
 from tests.bench.learning.rivals import Boosted, River, Vowpal
-from tests.bench.learning.sets import DAY, HOUR, Prepared
+from tests.bench.learning.sets import DAY, HOUR, NO_IDS, Prepared
 
 Setting = Mapping[str, Any]
 Make = Callable[[Prepared, Setting, int], Model]
@@ -25,7 +25,7 @@ LEARNING: tuple[Setting, ...] = (
     {},
     {"row_rate": 0.01},
     {"row_rate": 0.01, "row_decay": 0.95},
-    {"row_rate": 0.01, "without": ("user", "item"), "dropout": 0.0},  # few events for each id
+    NO_IDS,
 )
 STANDING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "epochs": 3})
 TREES: tuple[Setting, ...] = (

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.learning import goals
+from tests.bench.learning.baskets import RESERVED
 from tests.bench.learning.contestants import LEARNING, STANDING, TREES, TUNED_ON, WABBIT
 from tests.bench.learning.measures import COLD, NEW
 from tests.bench.learning.plot import gains
@@ -55,7 +56,7 @@ def section(name: str, figures: Figures) -> str:
         "",
         f"{about['lists']:,} lists, {about['rows']:,} rows; history is {about['history_lists']:,} lists; {about['live_rows']:,} "
         f"live rows, {about['positives']:,.0f} of them positive; a window is {_span(about['window_s'])}; labels come after "
-        f"{_span(about['delay_median_s'])} (median) and {_span(about['delay_p90_s'])} (p90).",
+        f"{_span(about['delay_median_s'])} (median) and {_span(about['delay_p90_s'])} (p90){_waited(about)}.",
         "",
         *table(figures),
         "",
@@ -205,6 +206,16 @@ def _baskets(figures: Figures) -> Iterator[str]:
             f"- Recall@10 is {ratio:.3f} times that of personal top frequency (95%: {low:.3f} to {high:.3f}), explore recall@10 "
             f"{explored:.4f} ({least:.4f} to {most:.4f}), households resampled: so few last baskets tell no smaller difference."
         )
+    if "reserved" in own:
+        usual = models["baskets_before"]["recall_at_10"]
+        traded = [
+            f"{places} give {whole:.4f} ({whole / usual:.3f} times) and {new:.4f}"
+            for places, (whole, new) in zip(RESERVED, own["reserved"], strict=True)
+        ]
+        yield (
+            f"- Where so many of freshet's ten places are kept for products new to the household, recall@10 and explore recall@10: "
+            f"{'; '.join(traded)}."
+        )
 
 
 def _cost(found: Figures) -> float:
@@ -224,6 +235,11 @@ def _interval(found: Figures, name: str) -> str:
         return "–"
     value, low, high = found["freshet_less_this"][name]
     return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def _waited(about: Figures) -> str:
+    wait = about.get("wait_s", 0.0)
+    return f"; freshet's joiner waits {_span(wait)} for them" if wait else ""
 
 
 def _span(seconds: float) -> str:

@@ -106,7 +106,7 @@ def play(played: Played, name: str, contestants: Mapping[str, Contestant], seeds
     wanted = seeds if contestant.draws else 1
     began = time.process_time()
     if run is None:
-        setting = _setting(played, contestant, contestants, seeds, log)
+        setting = prepared.of.settings.get(name) or _setting(played, contestant, contestants, seeds, log)
         run = Run(setting, (), (), {"tune": time.process_time() - began})
     for seed in range(FIRST_SEED + len(run.scores), FIRST_SEED + wanted):
         model = Timed(contestant.make(prepared, run.setting, seed))

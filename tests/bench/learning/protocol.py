@@ -43,21 +43,23 @@ class Stream:
         arrival: (m,) when each list's outcome arrives; infinite where there is none, or it comes too late.
         attribution: seconds after which a list without an outcome counts as negative for good.
         start: lists before this number are history.
+        wait: seconds after which a list comes to the learner, as the joiner emits it.
     """
 
     batch: Batch
     arrival: F8
     attribution: float
     start: int
+    wait: float = 0.0
 
     @classmethod
-    def of(cls, batch: Batch, delays: Delays, warm: float, seed: int = 7) -> "Stream":
+    def of(cls, batch: Batch, delays: Delays, warm: float, wait: float = 0.0, seed: int = 7) -> "Stream":
         """The first ``warm`` of the lists are history, rounded to whole moments."""
         delay = delays.draw(len(batch.time), seed)
         positive = np.bincount(batch.list, batch.labels[:, 0], len(batch.time)) > 0
         arrival = np.where(positive & (delay <= delays.attribution), batch.time + delay, np.inf)
         start = int(np.searchsorted(batch.time, batch.time[int(warm * len(batch.time))]))
-        return cls(batch, arrival, delays.attribution, start)
+        return cls(batch, arrival, delays.attribution, start, wait)
 
     @cached_property
     def settled(self) -> F8:
@@ -76,7 +78,7 @@ class Stream:
     def part(self, first: int, last: int) -> "Stream":
         """History alone, as a stream of its own: from list ``first`` on it is played, before that it is history."""
         lists = np.arange(last)
-        return Stream(cut(self.batch, lists), self.arrival[:last], self.attribution, first)
+        return Stream(cut(self.batch, lists), self.arrival[:last], self.attribution, first, self.wait)
 
 
 @dataclass(frozen=True)
@@ -116,16 +118,18 @@ class Known:
         return lists
 
     def examples(self) -> Batch:
-        """The window's lists with the outcomes that came in time, and corrections of earlier ones, in the order of their coming."""
-        stream, shown = self.stream, self.shown
-        lists = cut(stream.batch, shown)
-        late = stream.arrival[shown] >= self.end
+        """The lists that came with the outcomes so far, and corrections of those before, in the order of their coming."""
+        stream, batch = self.stream, self.stream.batch
+        first, last = np.searchsorted(batch.time + stream.wait, [self.begin, self.end]).clip(stream.start).tolist()
+        emitted = np.arange(first, last)
+        lists = cut(batch, emitted)
+        late = stream.arrival[emitted] >= self.end
         labels = np.where(late[lists.list][:, None], np.float32(0), lists.labels)
-        corrected = np.flatnonzero((stream.arrival[: self.first] >= self.begin) & (stream.arrival[: self.first] < self.end))
-        corrected = corrected[corrected >= stream.start]
-        only = cut(stream.batch, corrected, stream.positives[corrected])
+        arrival = stream.arrival[stream.start : first]
+        corrected = stream.start + np.flatnonzero((arrival >= self.begin) & (arrival < self.end))
+        only = cut(batch, corrected, stream.positives[corrected])
         corrections = replace(only, kinds=np.ones(len(corrected), np.bool_), late=np.ones_like(only.late))
-        came = np.concatenate([lists.time, stream.arrival[corrected]])
+        came = np.concatenate([lists.time + stream.wait, stream.arrival[corrected]])
         return cut(beside(replace(lists, labels=labels), corrections), np.argsort(came, kind="stable"))
 
 

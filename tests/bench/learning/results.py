@@ -48,7 +48,8 @@ def figures_of(played: Played, contestants: Mapping[str, Contestant]) -> dict[st
     about = {
         "text": chosen.about, "lists": len(stream.batch.time), "rows": len(stream.batch), "history_lists": stream.start,
         "live_rows": len(judge.labels), "positives": float(judge.labels.sum()), "window_s": chosen.window,
-        "delay_median_s": chosen.delays.median, "delay_p90_s": chosen.delays.p90, "not_played": not_played,
+        "delay_median_s": chosen.delays.median, "delay_p90_s": chosen.delays.p90, "wait_s": chosen.task.wait,
+        "not_played": not_played,
     }  # fmt: skip
     questions = played.prepared.questions
     if questions is not None:
@@ -76,6 +77,8 @@ def figures_of(played: Played, contestants: Mapping[str, Contestant]) -> dict[st
     if questions is not None and {"freshet", "baskets_before"} <= played.runs.keys():
         own, usual = (_recalls(played, questions, name) for name in ("freshet", "baskets_before"))
         figures["freshet"] |= over(own, usual)
+        answers = [questions.trade(found.astype(np.float64)) for found in played.runs["freshet"].answers]
+        figures["freshet"]["reserved"] = np.mean(answers, axis=0).tolist()
     return figures
 
 

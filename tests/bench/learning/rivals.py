@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
+from services.updater.learning.learner import spans
 from shared.bundles.files import TABLES
 from shared.messages import Inputs
 from tests.bench.learning.columns import cut
@@ -17,6 +18,8 @@ from tests.bench.learning.protocol import F8, I8, Known, Stream, TrainedAnew
 
 BINS = 8
 """Quantile bins of a dense input, as tokens; the quantiles are history's."""
+TOGETHER = 20_000
+"""Rows that are turned into tokens at once: those of a whole history would not fit."""
 TEXT_PARTS = 8
 """Principal components of the text that LightGBM sees."""
 
@@ -68,16 +71,17 @@ class Tokens:
     def of(self, batch: Batch) -> Iterator[dict[str, list[str]]]:
         """Each row's tokens."""
         kept = [i for i, edges in enumerate(self.edges) if len(edges) > 1]
-        dense = self.seen.dense(batch)
-        bins = np.stack([np.searchsorted(self.edges[i], dense[:, i]) for i in kept], axis=1).tolist()
         names = [[f"d{i}_{value}" for value in range(BINS + 1)] for i in range(len(kept))]
-        ids = [[f"{name[0]}{key:x}" for key in batch.keys[name].tolist()] for name in TABLES]
-        for row, item in enumerate(batch.keys["item"].tolist()):
-            user, thing, *rest = (column[row] for column in ids)
-            yield {
-                "u": [user], "i": [thing], "c": rest, "w": list(self.seen.words.get(item, ())),
-                "d": [names[i][value] for i, value in enumerate(bins[row])],
-            }  # fmt: skip
+        dense = self.seen.dense(batch)
+        for span in spans(len(batch), TOGETHER):
+            bins = np.stack([np.searchsorted(self.edges[i], dense[span, i]) for i in kept], axis=1).tolist()
+            ids = [[f"{name[0]}{key:x}" for key in batch.keys[name][span].tolist()] for name in TABLES]
+            for row, item in enumerate(batch.keys["item"][span].tolist()):
+                user, thing, *rest = (column[row] for column in ids)
+                yield {
+                    "u": [user], "i": [thing], "c": rest, "w": list(self.seen.words.get(item, ())),
+                    "d": [names[i][value] for i, value in enumerate(bins[row])],
+                }  # fmt: skip
 
 
 class Vowpal:
@@ -103,7 +107,7 @@ class Vowpal:
 
     def predict(self, rows: Batch) -> F8:
         """Probabilities (n,)."""
-        lines = self._lines(rows)
+        lines = list(self._lines(rows))
         for line, number in zip(lines, rows.list.tolist(), strict=True):
             self.waiting.setdefault(rows.origins[number].offset, []).append(line)
         return np.array([self.workspace.predict(f"1 1 {line}") for line in lines])
@@ -116,11 +120,9 @@ class Vowpal:
             for line, label in zip(self.waiting.pop(number), found.tolist(), strict=True):
                 self.workspace.learn(_labelled(line, label))
 
-    def _lines(self, batch: Batch) -> list[str]:
-        return [
-            f"{base:.4f} " + " ".join(f"|{name} {' '.join(tokens)}" for name, tokens in row.items())
-            for base, row in zip(batch.log_odds.tolist(), self.tokens.of(batch), strict=True)
-        ]
+    def _lines(self, batch: Batch) -> Iterator[str]:
+        for base, row in zip(batch.log_odds.tolist(), self.tokens.of(batch), strict=True):
+            yield f"{base:.4f} " + " ".join(f"|{name} {' '.join(tokens)}" for name, tokens in row.items())
 
 
 def _labelled(line: str, label: float) -> str:
