@@ -25,7 +25,7 @@ fi
 
 free_gb=$(($(df -Pk . | awk 'NR == 2 {print $4}') / 1000000))
 if [ ! -x .venv/bin/freshet ] && [ "$free_gb" -lt 9 ]; then
-    say "only ${free_gb} GB are free on this disk and the environment takes 6: free at least 8 GB"
+    say "only ${free_gb} GB are free on this disk: free at least 9, of which the environment takes 8"
     exit 1
 fi
 
@@ -33,7 +33,7 @@ if ! .venv/bin/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:
     say "environment: .venv with $("$python" --version)"
     "$python" -m venv --clear .venv
 fi
-say "environment: the packages of requirements.lock, about 7 GB"
+say "environment: the packages of requirements.lock, about 8 GB"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r infra/local/installer.lock
 export VIRTUAL_ENV="$PWD/.venv"
 .venv/bin/uv pip sync --require-hashes requirements.lock infra/local/installer.lock
