@@ -97,8 +97,7 @@ SUITES = {
     "faults": [Check("faults, 20 rounds each", ("pytest", "tests/faults", *TWO_AT_ONCE), (("FRESHET_FAULT_ROUNDS", "20"),))],
     "bench": [
         *(Check(name, ("python", "-m", *f"tests.bench.{name}".split())) for name in BENCHES),
-        Check("demo", ("freshet", "demo", "--keep")),
-        Check("the demo's report", ("python", "-m", "tests.bench.demo")),
+        Check("demo", ("python", "-m", "tests.bench.demo", "--keep")),
         Check("delta_size, of the demo's bundles", ("python", "-m", "tests.bench.delta_size"), tuple(CREDENTIALS.items())),
         Check("down", ("freshet", "down")),
     ],

@@ -1,6 +1,10 @@
-"""``python -m tests.bench.demo``: the demo's report against what the demo is to reach. Run ``freshet demo`` before."""
+"""``python -m tests.bench.demo``: a demo whose base is made anew, against what it is to reach; options are the demo's."""
 
+import shutil
+import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,11 +16,10 @@ MEGABYTES = {"updater": 1_500}
 OTHERS = 500
 
 
-def goals(report: dict[str, Any]) -> list[Goal]:
-    """Each figure of the report that has a limit."""
+def goals(report: dict[str, Any], took: float) -> list[Goal]:
+    """Each figure of the report that has a limit, and the seconds that the command took."""
     events, requests, fresh = report["events"], report["requests"], report["freshness_s"]
     gain = report["prequential"]["live_less_frozen"]
-    start = sum(report["cold_start_s"].values())
     return [
         Goal("events lost or counted twice", events["lost"] + events["duplicated"], 0),
         Goal("requests failed", requests["failed"], 0),
@@ -27,14 +30,21 @@ def goals(report: dict[str, Any]) -> list[Goal]:
         Goal("AUC above the frozen base", gain["auc"]["difference"], 0.010, at_least=True),
         Goal("the same, low end of the 95% interval", gain["auc"]["low"], 0.0, at_least=True),
         Goal("log loss above the frozen base's, high end", gain["logloss"]["high"], 0.0),
-        Goal("seconds until the first answer is served", start, 120),
-        Goal("seconds of start and play", start + report["seconds"], 360),
+        Goal("seconds until the first answer is served", sum(report["cold_start_s"].values()), 120),
+        Goal("seconds of the whole demo", took, 360),
         *(Goal(f"MB of {name}", used, MEGABYTES.get(name, OTHERS)) for name, used in report["memory_mb"].items()),
     ]
 
 
+def main(arguments: list[str]) -> int:
+    """Play it; 0 when all is reached."""
+    state = StackSettings.read().state
+    shutil.rmtree(state / "base", ignore_errors=True)
+    began = time.monotonic()
+    subprocess.run([Path(sys.executable).with_name("freshet"), "demo", *arguments], check=True)
+    took = time.monotonic() - began
+    return judged(*goals(msgspec.json.decode((state / "report.json").read_bytes()), took))
+
+
 if __name__ == "__main__":
-    found = StackSettings.read().state / "report.json"
-    if not found.exists():
-        sys.exit("there is no report yet: run `freshet demo` first")
-    sys.exit(judged(*goals(msgspec.json.decode(found.read_bytes()))))
+    sys.exit(main(sys.argv[1:]))
