@@ -109,7 +109,7 @@ def test_checkov_finds_nothing_that_is_not_explained() -> None:
     assert [(check["check_id"], check["resource"]) for check in found["results"]["failed_checks"]] == []
 
 
-def test_tflint_finds_nothing(terraform: Run) -> None:
+def test_tflint_finds_nothing() -> None:
     program = shutil.which("tflint")
     if program is None:
         pytest.skip("tflint is not here")
