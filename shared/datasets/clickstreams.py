@@ -4,13 +4,13 @@ Neither kept impressions: a list is an item that was looked at, among others tha
 :mod:`shared.datasets.sampling`). What a session does to one item again counts once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from shared.datasets.files import rows
-from shared.datasets.sampling import Sampled
+from shared.datasets.sampling import Sampled, everyone, part
 from shared.messages import Behaviour, Item
 
 REES46 = "https://rees46.com/en/datasets"
@@ -29,14 +29,15 @@ def rees46(folder: Path, seed: int) -> Sampled:
     return _shop([_rees46_event(number, line) for number, line in enumerate(lines)], seed)
 
 
-def retail_rocket(folder: Path, seed: int) -> Sampled:
-    """RetailRocket's ``events.csv``; its hashed item properties are left out.
+def retail_rocket(folder: Path, share: float, seed: int) -> Sampled:
+    """RetailRocket's ``events.csv``; its hashed item properties are left out. Lists are this share of its visitors', events all.
 
     Raises:
         BadSettings: the set is not in the folder.
     """
     lines = rows(folder, ("events.parquet", "events.csv"), RETAIL_ROCKET)
-    return _shop([_rocket_event(number, line) for number, line in enumerate(lines)], seed)
+    asked = part((str(line["visitorid"]) for line in lines), share, seed)
+    return _shop([_rocket_event(number, line) for number, line in enumerate(lines)], seed, asked)
 
 
 def _rees46_event(number: int, line: Mapping[str, Any]) -> Behaviour:
@@ -65,7 +66,7 @@ def _rocket_event(number: int, line: Mapping[str, Any]) -> Behaviour:
     )
 
 
-def _shop(events: Iterable[Behaviour], seed: int) -> Sampled:
+def _shop(events: Iterable[Behaviour], seed: int, asked: Callable[[str], bool] = everyone) -> Sampled:
     first: dict[tuple[str, str, str], Behaviour] = {}
     for event in sorted(events, key=lambda event: event.time):
         first.setdefault((event.session or event.user_id, event.item_id, event.action), event)
@@ -73,4 +74,4 @@ def _shop(events: Iterable[Behaviour], seed: int) -> Sampled:
         event.item_id: Item(item_id=event.item_id, time=event.time, category=event.category, brand=event.brand)
         for event in reversed(first.values())
     }
-    return Sampled(items, list(first.values()), "view", LIST, seed)
+    return Sampled(items, list(first.values()), "view", LIST, seed, asked)

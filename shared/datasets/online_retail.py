@@ -11,10 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from shared.datasets.files import rows
-from shared.datasets.sampling import Sampled
+from shared.datasets.sampling import Sampled, part
 from shared.messages import Behaviour, Item
 
 OWNER = "https://archive.ics.uci.edu/dataset/352/online+retail"
@@ -31,9 +29,8 @@ def load(folder: Path, share: float, seed: int) -> Sampled:
         BadSettings: the set is not in the folder.
     """
     lines = sorted(_lines(rows(folder, FILES, OWNER)), key=lambda line: (line["time"], line["InvoiceNo"]))
-    customers = sorted({line["CustomerID"] for line in lines})
-    asked = set(np.random.default_rng(seed).permutation(customers)[: round(share * len(customers))].tolist())
-    return Sampled(_items(lines), [_event(line) for line in lines], "purchase", LIST, seed, asked.__contains__)
+    asked = part((line["CustomerID"] for line in lines), share, seed)
+    return Sampled(_items(lines), [_event(line) for line in lines], "purchase", LIST, seed, asked)
 
 
 def _lines(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -22,6 +22,13 @@ def everyone(_: str) -> bool:
     return True
 
 
+def part(users: Iterable[str], share: float, seed: int) -> Callable[[str], bool]:
+    """Whether a user is one of so large a share of these, drawn by the seed."""
+    everybody = sorted(set(users))
+    drawn: list[str] = np.random.default_rng(seed).permutation(everybody)[: round(share * len(everybody))].tolist()
+    return set(drawn).__contains__
+
+
 @dataclass(frozen=True)
 class Sampled:
     """A shop's events with sampled lists.

@@ -49,7 +49,7 @@ SHOPS = {
         PublicShop("online_retail", lambda folder, seed: online_retail.load(folder, 1.0, seed), "purchase"),
         PublicShop("open_bandit", lambda folder, seed: OpenBandit(folder, "random"), "click", open_bandit.CONTEXT),
         PublicShop("rees46", clickstreams.rees46, "view"),
-        PublicShop("retail_rocket", clickstreams.retail_rocket, "view"),
+        PublicShop("retail_rocket", lambda folder, seed: clickstreams.retail_rocket(folder, 1.0, seed), "view"),
         PublicShop("trivago", lambda folder, seed: Trivago(folder), "click", trivago.CONTEXT),
     )
 }

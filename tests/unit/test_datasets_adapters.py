@@ -135,11 +135,12 @@ def test_retail_rocket_is_read_in_its_owners_format(tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text(
         "timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n1433224214164,992329,transaction,248676,4000\n"
     )
-    shop = clickstreams.retail_rocket(tmp_path, 7)
+    shop = clickstreams.retail_rocket(tmp_path, 0.5, 7)
     assert [(event.user_id, event.item_id, event.action) for event in shop.events] == [
         ("257597", "355908", "view"), ("992329", "248676", "purchase"),
     ]  # fmt: skip
     assert shop.events[0].time == datetime.fromtimestamp(1433221332.117, UTC)
+    assert sorted(map(shop.asked, ("257597", "992329"))) == [False, True]  # half of the visitors make lists
 
 
 def test_repeats_know_a_users_baskets_so_far() -> None:

@@ -57,9 +57,10 @@ def test_the_gain_is_told_by_age_youngest_first_and_is_nothing_for_a_model_that_
     assert [(age, round(gain, 3)) for age, gain in gains(figures).items()] == [("1min", 0.05), ("1d", 0.02), ("never", 0.0)]
 
 
-def test_goals_whose_models_did_not_play_are_left_out() -> None:
+def test_goals_whose_models_did_not_play_are_told_as_not_played() -> None:
     told = "\n".join(goals.lines({"trivago": {"freshet": row(0.12, mrr=0.61)}}))
     assert "| trivago | MRR within lists | ≥ 0.6 | 0.61 | yes |" in told
-    assert "best rival" not in told
+    assert "| trivago | log loss less that of the best rival | ≤ 0 | – | not played |" in told
+    assert "| movielens_100k | AUC of a snapshot up to a day old | ≥ 0.735 | – | not played |" in told
     missed = "\n".join(goals.lines({"trivago": {"freshet": row(0.12), "lightgbm_6h": row(0.11)}}))
     assert missed.count("**missed**") == 2

@@ -94,14 +94,15 @@ GOALS = (
 
 
 def lines(sets: Mapping[str, Figures]) -> Iterator[str]:
-    """The goals as a table; what has not been played is left out."""
+    """The goals as a table; of what has not been played it says so."""
     yield "| set | goal | | reached | |"
     yield "|---|---|---|---|---|"
     for goal in GOALS:
+        asked = f"| {goal.where} | {goal.what} | {'≥' if goal.least else '≤'} {goal.bound:g}"
         try:
             value = goal.measure(sets[goal.where])
         except KeyError:
+            yield f"{asked} | – | not played |"
             continue
         met = value >= goal.bound if goal.least else value <= goal.bound
-        bound = f"{'≥' if goal.least else '≤'} {goal.bound:g}"
-        yield f"| {goal.where} | {goal.what} | {bound} | {value:.4g} | {'yes' if met else '**missed**'} |"
+        yield f"{asked} | {value:.4g} | {'yes' if met else '**missed**'} |"

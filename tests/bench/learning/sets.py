@@ -224,6 +224,19 @@ SETS = {
             delays=Delays(median=5.0, p90=60.0, attribution=1_800.0),
             models=(*ALWAYS, *DELAYED, "views", "seen_before", "lightgbm_static"),
         ),
+        PublicSet(
+            name="retail_rocket",
+            about=(
+                "RetailRocket, months of a shop's clicks. A list is an item that a visitor looked at among nine others, sampled "
+                "∝ √views from what was looked at in the 28 days before; no text, no category, no price."
+            ),
+            read=lambda source, share, seed: clickstreams.retail_rocket(source.data / "retail_rocket", share, seed),
+            share=0.05,
+            task=_task("view", (), (64, 32)),
+            window=HOUR,
+            delays=Delays(median=5.0, p90=60.0, attribution=1_800.0),
+            models=(*ALWAYS, "views", "seen_before", "lightgbm_static", "lightgbm_weekly", "retrained_weekly"),
+        ),
     )
 }
 
