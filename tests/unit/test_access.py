@@ -1,5 +1,7 @@
 """API keys and limits: who gets in, what the others are told, and what stays bounded."""
 
+import hashlib
+import hmac
 import time
 
 import pytest
@@ -8,7 +10,7 @@ from shared.access import CLIENTS, Access, Limit, keys
 from shared.errors import BadSettings, Denied
 
 SCOPES = ("events", "items")
-OLD, NEW = "old-key-0123456789", "new-key-0123456789"
+OLD, NEW, LAST = "old-key-0123456789", "new-key-0123456789", "last-key-0123456789"
 
 
 def request(key: str = "", address: str = "10.0.0.1") -> dict[str, object]:
@@ -41,6 +43,24 @@ def test_another_key_is_turned_away(key: str) -> None:
     assert error.status == 401
     assert "Authorization: Bearer" in str(error)
     assert not key or key not in str(error)
+
+
+@pytest.mark.parametrize("sent", [OLD, NEW, LAST, "wrong-key-0123456789"])
+def test_a_key_is_compared_with_all_whichever_fits(sent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared, compare = [], hmac.compare_digest
+
+    def spy(given: bytes, known: bytes) -> bool:
+        compared.append((given, known))
+        return compare(given, known)
+
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    access = Access(keys(f"events:{OLD} events:{NEW} events:{LAST}", SCOPES))
+    if sent.startswith("wrong"):
+        denied(access, request(sent))
+    else:
+        access.admit(request(sent), "events")
+    old, new, last, given = (hashlib.sha256(key.encode()).digest() for key in (OLD, NEW, LAST, sent))
+    assert compared == [(given, old), (given, new), (given, last)]
 
 
 def test_another_way_to_authenticate_is_no_key() -> None:
