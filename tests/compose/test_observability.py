@@ -1,6 +1,5 @@
 """Dashboards and alerts ask only for what services export, and every alert is explained."""
 
-import ast
 import json
 import re
 import shutil
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from infra.observability import dashboards
+from tests.compose.exported import exported
 from tests.compose.project import ROOT, services
 
 FOLDER = ROOT / "infra" / "observability"
@@ -24,25 +24,10 @@ WORDS = re.compile(
     r"avg_over_time)(?![:\w])"
 )
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-
-
-def exported() -> dict[str, set[str]]:
-    """Every metric in the code, as Prometheus stores it, with its labels."""
-    found = {}
-    for file in [*(ROOT / "services").rglob("*.py"), *(ROOT / "shared").rglob("*.py")]:
-        for kind, name, labels in _declared(ast.parse(file.read_text())):
-            base = name.removesuffix("_total") + "_total" if kind == "Counter" else name
-            found |= {base + end: labels for end in (("_bucket", "_sum", "_count") if kind == "Histogram" else ("",))}
-    return found
-
-
-def _declared(tree: ast.Module) -> Iterator[tuple[str, str, set[str]]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Counter", "Gauge", "Histogram"):
-            texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
-            if len(texts) == 2:
-                labels = next((ast.literal_eval(one) for one in node.args if isinstance(one, ast.List)), [])
-                yield node.func.id, str(texts[0]), set(labels)
+LABELS = {"action", "bound", "challenger", "code", "detector", "guard", "kind", "metric", "partition", "prediction", "reason"}
+LABELS |= {"result", "route", "service", "signal", "slice", "status", "store", "task", "topic", "view", "watched"}
+"""Of all metrics: each has as many values as the code, the settings or the partitions count out, however large the shop is."""
+IDENTITY = re.compile(r"id$|user|item|request|version|bundle|session|trace|host|instance")
 
 
 def asked(query: str) -> set[str]:
@@ -68,6 +53,11 @@ def test_a_query_asks_for_metrics_and_labels_that_a_service_exports(query: str) 
     assert asked(query) <= known.keys() | RECORDED | PROMETHEUS_OWN
     for name, label in matched(query):
         assert label in known.get(name, set()) | {"job", "instance", "route"}, f"{name} has no label {label}"
+
+
+def test_no_label_grows_with_the_shop() -> None:
+    assert set().union(*exported().values()) == LABELS
+    assert not [label for label in LABELS if IDENTITY.search(label)]
 
 
 def test_the_reader_of_queries_finds_names_and_only_these() -> None:
