@@ -1,15 +1,18 @@
 """Compose itself reads the files, where it is installed."""
 
+import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.compose.project import COMPOSE, DEVELOPMENT, ROOT, services, variables
 
 CLIENT = shutil.which("docker")
+SAME = ("read_only", "cap_drop", "cap_add", "security_opt", "user", "privileged", "network_mode", "pids_limit", "restart")
 GIVEN = {name: "given" for name, ways in variables().items() if ":?" in ways}
 
 
@@ -31,6 +34,24 @@ def test_compose_accepts_the_files(files: tuple[Path, ...]) -> None:
     done = compose(*named, "--profile", "*", "config", "--services", **GIVEN)
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) == set(services())
+
+
+def test_compose_reads_in_the_file_what_the_policies_read() -> None:
+    """The two updaters have one name, so that they are read one after the other."""
+    read: dict[str, Any] = {}
+    for profiles in ("demo,operate", "gpu"):
+        done = compose("config", "--format", "json", **GIVEN, COMPOSE_PROFILES=profiles)
+        assert done.returncode == 0, done.stderr
+        read |= json.loads(done.stdout)["services"]
+    assert set(read) == set(services())
+    for name, service in services().items():
+        seen = read[name]
+        assert {key: seen.get(key) for key in SAME} == {key: service.get(key) for key in SAME}, name
+        assert set(seen["networks"]) == set(service["networks"]), name
+        ports = [f"{port['host_ip']}:{port['published']}:{port['target']}" for port in seen.get("ports", [])]
+        assert ports == service.get("ports", []), name
+        waits = {other: how["condition"] for other, how in seen.get("depends_on", {}).items()}
+        assert waits == {other: how["condition"] for other, how in service.get("depends_on", {}).items()}, name
 
 
 @pytest.mark.parametrize("missing", sorted(GIVEN))
