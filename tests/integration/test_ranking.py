@@ -6,26 +6,40 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import redis
 
 from shared.bundles.manifest import version
 from shared.bundles.reader import BundleReader
+from shared.features.plans import CATALOGUE
 from shared.kafka import consumer, deliver, partition_for, producer, started
 from shared.keys import key, keys
 from shared.messages import BundleAnnouncement, Impression
 from shared.model.scorer import Scorer
 from shared.settings import Settings
 from tests.bundles import Publisher, a_key
+from tests.features import declared_plans
 from tests.ranking import a_publisher, fill_store, running
 
 pytestmark = pytest.mark.engines
+BOOST = {"i9": 2.0}
 
 
 @pytest.fixture
 def publisher(fresh_settings: Settings) -> Publisher:
     fill_store(fresh_settings, stock={"i3": 0.0, "i4": 5.0})
+    boost_items(fresh_settings)
     made = a_publisher(fresh_settings)
     made.full()
     return made
+
+
+def boost_items(settings: Settings) -> None:
+    plan = next(plan for plan in declared_plans() if plan.view == CATALOGUE)
+    with redis.Redis.from_url(settings.redis) as valkey:
+        for item, boost in BOOST.items():
+            row = np.frombuffer(bytearray(valkey.get(plan.key(item))), plan.dtype)
+            row["boost"] = boost
+            valkey.set(plan.key(item), row.tobytes())
 
 
 def offline(publisher: Publisher) -> Scorer:
@@ -136,14 +150,17 @@ def test_the_past_is_ranked_as_of_then(fresh_settings: Settings, publisher: Publ
         assert early["items"][0]["values"]["user.purchases_7d"] > late["items"][0]["values"]["user.purchases_7d"] > 0
 
 
-def test_it_recommends_from_all_items_in_stock_first(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
+def test_it_recommends_from_all_items_in_stock_first_by_score_times_boost(
+    fresh_settings: Settings, publisher: Publisher, tmp_path: Path
+) -> None:
     with running(fresh_settings, tmp_path) as service:
         answer = service.post("/recommend", {"user_id": "u2", "limit": 200})
         shown = [item["item_id"] for item in answer["items"]]
         assert len(set(shown)) == 200
         assert shown[-1] == "i3"
-        scores = [item["score"] for item in answer["items"][:-1]]
-        assert scores == sorted(scores, reverse=True)
+        scores = {item["item_id"]: item["score"] for item in answer["items"][:-1]}
+        assert shown[:-1] == sorted(scores, key=lambda item: -scores[item] * BOOST.get(item, 1))
+        assert shown[:-1] != sorted(scores, key=lambda item: -scores[item])
 
 
 def test_it_says_why(fresh_settings: Settings, publisher: Publisher, tmp_path: Path) -> None:
