@@ -1,6 +1,5 @@
 """A shop for ranking's tests: plans and rows in the store, bundles in the storage, and the service as a process of its own."""
 
-import contextlib
 import json
 import os
 import signal
@@ -8,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,14 +128,32 @@ class Service:
         except httpx.TransportError:
             return False
 
-    def asked_to_death(self) -> list[str]:
-        """Ask until it is killed; the ids of the requests that it answered."""
+    def asked_to_death(self, trouble: Callable[[], object], clients: int = 4) -> tuple[list[str], int]:
+        """Ask from several clients while ``trouble()`` kills it.
+
+        Returns:
+            the ids of the requests that it answered, and how many requests its death cut off.
+        """
         answered: list[str] = []
-        with contextlib.suppress(httpx.TransportError):
-            while True:
-                answered.append(self.rank()["request_id"])
-        assert self.process.wait(10) == -signal.SIGKILL
-        return answered
+
+        def ask() -> bool:
+            try:
+                while True:
+                    answered.append(self.rank()["request_id"])
+            except httpx.ConnectError:  # it was dead before it was asked
+                return False
+            except httpx.TransportError:
+                return True
+
+        with ThreadPoolExecutor(clients) as pool:
+            asking = [pool.submit(ask) for _ in range(clients)]
+            try:
+                self.until(lambda: answered)
+                trouble()
+                assert self.process.wait(WAIT_SECONDS) == -signal.SIGKILL
+            finally:
+                self.kill()  # or they would ask on
+        return answered, sum(one.result() for one in asking)
 
     def kill(self) -> None:
         """As a lost machine."""
