@@ -1,16 +1,20 @@
 """Ranking without one of its safeguards: what shows that the fault tests can fail.
 
-``python -m tests.faults.hasty_ranking look`` serves bundles as it finds them; ``stay`` does not go on where the storage is away.
+``python -m tests.faults.hasty_ranking look`` serves bundles as it finds them; ``stay`` does not go on where the storage is away;
+``store`` does not where the features' is; ``bound`` keeps every impression until Kafka has it.
 """
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from services.ranking import __main__ as entry
+from services.ranking.impressions import ImpressionLog, Send
 from services.ranking.live import LiveModel
+from services.ranking.store import FeatureStore, Seen
 from shared.bundles import reader
 from shared.bundles.files import F4
 from shared.bundles.manifest import File, Manifest
@@ -50,6 +54,28 @@ def without_stay() -> None:
     LiveModel.advance = advance  # type: ignore[method-assign]
 
 
+def without_store() -> None:
+    """The rows must be there to be read."""
+
+    async def read(self: FeatureStore, user_id: str, item_ids: Sequence[str], *, catalogue: bool = False) -> Seen:
+        rows = await self._reader.read(user_id, item_ids, catalogue=catalogue)
+        return Seen(rows, self._reader.plans, self._assembler_of(self._reader.plans))
+
+    FeatureStore.read = read  # type: ignore[method-assign]
+
+
+def without_bound() -> None:
+    """As many impressions as come."""
+    begin = ImpressionLog.__init__
+
+    def unbounded(self: ImpressionLog, send: Send, capacity: int, largest: int) -> None:
+        begin(self, send, sys.maxsize, sys.maxsize)
+
+    ImpressionLog.__init__ = unbounded  # type: ignore[method-assign]
+
+
+SAFEGUARDS = {"look": without_look, "stay": without_stay, "store": without_store, "bound": without_bound}
+
 if __name__ == "__main__":
-    {"look": without_look, "stay": without_stay}[sys.argv[1]]()
+    SAFEGUARDS[sys.argv[1]]()
     sys.exit(entry.main())

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -50,14 +49,21 @@ def test_killed_at_named_points_and_at_random_it_serves_the_pointer_when_it_is_b
 ) -> None:
     """It is asked meanwhile, and waits for Kafka: what it showed is on the topic, killed or not."""
     chance, answered = random.Random(4), set[str]()
+    waiting = {"ranking_impressions_wait": True, "ranking_impressions_seconds": 8.0}  # a busy machine is not a Kafka that is away
 
     def life(failpoint: str) -> None:
-        with running(fresh_settings, tmp_path, ranking_impressions_wait=True, failpoint=failpoint) as service:
+        with running(fresh_settings, tmp_path, failpoint=failpoint, **waiting) as service:
             assert service.rank()["bundle"] == publisher.pointer().version
-            publisher.delta(dense=chance.random() < 0.5)
-            if not failpoint:
-                threading.Timer(chance.uniform(0, 0.6), service.kill).start()
-            answered.update(service.asked_to_death())
+
+            def trouble() -> None:
+                publisher.delta(dense=chance.random() < 0.5)
+                if not failpoint:
+                    time.sleep(chance.uniform(0, 0.6))
+                    service.kill()
+
+            found, cut = service.asked_to_death(trouble)
+            answered.update(found)
+            assert cut > 0
 
     for place in (*PLACES, "") * ROUNDS:
         life(place)
@@ -97,6 +103,14 @@ def test_valkey_killed_it_answers_without_counters(
         engines.valkey.start()
         service.until(lambda: not service.rank()["degraded"])
         assert [line["level"] for line in service.lines("store_away")] == ["warning"]
+
+
+def test_without_going_on_without_the_store_it_would_not_answer(
+    fresh_settings: Settings, publisher: Publisher, engines: Engines, tmp_path: Path
+) -> None:
+    with running(fresh_settings, tmp_path, without="store") as service:
+        engines.valkey.kill()
+        assert "Valkey did not answer" in service.rank(status=503)["detail"]
 
 
 def test_seaweed_killed_it_keeps_its_bundle_and_goes_on_after(
@@ -155,6 +169,19 @@ def test_memory_stays_bounded_while_kafka_is_dead(
         assert memory().rss - before < 8 * largest
         engines.kafka.start()
         service.until(lambda: service.metric("ranking_impressions_waiting") == 0, 60)
+
+
+@pytest.mark.parametrize("bound", [{"ranking_impressions_buffer": 50}, {"ranking_impressions_bytes": 1 << 20}])
+def test_without_a_bound_what_waits_for_kafka_would_grow(
+    fresh_settings: Settings, publisher: Publisher, engines: Engines, tmp_path: Path, bound: dict[str, int]
+) -> None:
+    items = [f"i{n}" for n in range(200)]
+    with running(fresh_settings, tmp_path, without="bound", **bound) as service:
+        engines.kafka.kill()
+        for _ in range(200):
+            service.rank(items=items)
+        assert service.metric("ranking_impressions_waiting") == 200
+        assert service.metric('ranking_impressions_total{result="dropped"}') == 0
 
 
 def test_kafka_killed_a_service_that_waits_says_so(
