@@ -119,7 +119,10 @@ def test_deltas_applied_to_the_base_are_the_full_bundle_bit_for_bit(bench: Bench
 def test_manifests_are_signed_and_name_their_parent(bench: Bench) -> None:
     first, second = bench.learn(EVERYTHING), bench.learn(ROWS)
     key = verify_key(bench.keys / "verify.pem")
-    assert opened(bench.storage.manifest_bytes(second.version), key).parent == first.version
+    signed = opened(bench.storage.manifest_bytes(second.version), key)
+    assert signed.parent == first.version
+    assert signed.frozen == ("text",)
+    assert {"user", "item", "mean", "scale"} <= set(signed.trainable)
     pointer = bench.storage.pointer("latest")
     assert pointer is not None
     assert (pointer.version, pointer.full, pointer.deltas) == (second.version, first.version, (second.version,))
