@@ -1,8 +1,9 @@
 """Adapt the text encoder to a shop: ``python -m services.updater.adapt [SHOP]`` makes a folder for ``FRESHET_UPDATER_ENCODER``.
 
 Low-rank terms in the encoder's layers (LoRA; Hu et al., 2021) learn that titles bought together have near vectors: InfoNCE with the
-other pairs of the step as negatives (van den Oord et al., 2018). Then they are merged into the weights, so that nothing else need
-know of them. Off the learning path, and before the import of history, whose base is then learned on the new vectors.
+other pairs of the step as negatives (van den Oord et al., 2018). Then they are merged into the weights of an encoder of its own, or
+with ``--adapter`` kept apart in peft's files, for the frozen encoder where it lies: the vectors are the same. Off the learning
+path, and before the import of history, whose base is then learned on the new vectors.
 
 Without a shop's folder it is the demo's. Where the held-back pairs, the newest, are not nearer than before, no encoder is made.
 So it was with the demo's after 80 steps. Whether cold items are ranked better, ``python -m tests.bench.adaptation`` asks.
@@ -13,10 +14,11 @@ import hashlib
 import shutil
 import sys
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
@@ -28,9 +30,8 @@ from services.updater.history.importing import journey
 from services.updater.history.shop_files import ShopFiles
 from services.updater.learning.device import choose
 from services.updater.settings import HistorySettings
-from services.updater.texts.encode import model_folder
-from services.updater.texts.encoder import Bert, Encoder, LowRank
-from services.updater.texts.vectors import PARTS, identity
+from services.updater.texts.encoder import PEFT, Bert, Encoder, LowRank
+from services.updater.texts.folders import ADAPTER, INSTALLED, PARTS, TERMS, Adapter, identity, model_folder
 from shared.datasets.moments import Moment, Shop
 from shared.errors import BadSettings, FreshetError
 from shared.tasks import task
@@ -39,14 +40,18 @@ from shared.telemetry import log
 TOGETHER = 86_400.0
 """Seconds within which two purchases of a user are of one mind."""
 TEMPERATURE = 0.05
+SCALE = 2.0
+"""Of the terms; peft's ``lora_alpha`` is it times the rank."""
 HELD_BACK = 0.1
 """Share of the pairs, the newest, that decide whether the encoder has become better."""
 MOST_HELD_BACK = 512
 Pair = tuple[str, str]
 
 
-def main(settings: HistorySettings, folder: Path | None, to: Path, training: "Training", logger: BoundLogger) -> Path | None:
-    """Train, merge and write; the new encoder's folder, or ``None`` where it is no better.
+def main(
+    settings: HistorySettings, folder: Path | None, to: Path, training: "Training", logger: BoundLogger, *, apart: bool = False
+) -> Path | None:
+    """Train, merge unless the terms are to be kept apart, and write; the new encoder's folder, or ``None`` where it is no better.
 
     Raises:
         BadSettings: the encoder's architecture is not ours to adapt, or the shop's past holds too few pairs.
@@ -55,11 +60,12 @@ def main(settings: HistorySettings, folder: Path | None, to: Path, training: "Tr
     shop: Shop = ShopFiles(folder, declared.labels[0], declared.learning.seed) if folder else journey(settings)
     titles = {item_id: item.title for item_id, item in shop.items.items()}
     pairs = bought_together(shop.moments(), titles, declared.labels[0], declared.learning.seed)
-    source = model_folder(settings.updater_encoder)
-    found = adapted(source, pairs, training, logger)
-    if found is None:
+    encoder = settings.updater_encoder
+    name, source = identity(encoder), model_folder(encoder)
+    bert = adapted(source, pairs, training, logger)
+    if bert is None:
         return None
-    made = write(found, source, to, identity(settings.updater_encoder))
+    made = write(adapter(bert, training, encoder) if apart else whole(bert, source), to, name)
     logger.info("adapted", set=f"FRESHET_UPDATER_ENCODER={made}")
     return made
 
@@ -97,8 +103,8 @@ class Training:
     seed: int = 7
 
 
-def adapted(source: Path, pairs: list[Pair], training: Training, logger: BoundLogger) -> dict[str, Tensor] | None:
-    """The encoder's weights with what it learned merged in, by their names in the file; ``None`` where it is no better.
+def adapted(source: Path, pairs: list[Pair], training: Training, logger: BoundLogger) -> Bert | None:
+    """The encoder's network with terms that learned; ``None`` where it is no better.
 
     Raises:
         BadSettings: see :func:`main`.
@@ -113,23 +119,25 @@ def adapted(source: Path, pairs: list[Pair], training: Training, logger: BoundLo
     train(encoder, bert, pairs[:cut], training, logger)
     after = auc(encoder, pairs[cut:], training.pairs)
     logger.info("held-back pairs", pairs=len(pairs) - cut, auc_before=round(before, 4), auc_after=round(after, 4))
-    return merged(bert, load_file(source / "model.safetensors")) if after > before else None
+    return bert if after > before else None
 
 
 def own(source: Path) -> tuple[Encoder, Bert]:
     """The encoder, and the network that it computes by itself.
 
     Raises:
-        BadSettings: it goes through ``transformers``.
+        BadSettings: it goes through ``transformers``, or has terms already.
     """
     encoder = Encoder(source)
+    if isinstance(encoder.states, Bert) and encoder.states.low_rank:
+        raise BadSettings(f"what is in {source} is an adapter: adapt the encoder that it is for, with all pairs")
     if not isinstance(encoder.states, Bert):
         raise BadSettings(f"the encoder in {source} is no BERT: adaptation knows BERT and RoBERTa alone")
     return encoder, encoder.states
 
 
 def low_rank(bert: Bert, training: Training) -> dict[str, LowRank]:
-    """Terms that begin as zero: ``down`` by chance, ``up`` at 0; scaled by 2, as twice the rank over the rank is usual.
+    """Terms that begin as zero: ``down`` by chance, ``up`` at 0.
 
     Raises:
         BadSettings: no layer of the network has a target's name.
@@ -140,7 +148,7 @@ def low_rank(bert: Bert, training: Training) -> dict[str, LowRank]:
         if kind == "weight" and layer.startswith("encoder.layer.") and layer.rsplit(".", 1)[-1] in training.targets:
             outputs, inputs = weight.shape
             down = torch.empty(training.rank, inputs).uniform_(-(inputs**-0.5), inputs**-0.5, generator=draws)
-            found[layer] = LowRank(down.requires_grad_(), torch.zeros(outputs, training.rank).requires_grad_(), 2.0)
+            found[layer] = LowRank(down.requires_grad_(), torch.zeros(outputs, training.rank).requires_grad_(), SCALE)
     if not found:
         raise BadSettings(f"no layer ends in {', '.join(training.targets)}; there is query, key, value, dense")
     return found
@@ -203,17 +211,38 @@ def merged(bert: Bert, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return weights
 
 
-def write(weights: dict[str, Tensor], source: Path, to: Path, name: str) -> Path:
-    """An encoder's folder like ``source`` with these weights, named by them; whole or not at all."""
-    data = save(weights)
+def whole(bert: Bert, source: Path) -> dict[str, bytes]:
+    """The files of an encoder like ``source`` into whose weights the terms are merged."""
+    files = {part: (source / part).read_bytes() for part in (*PARTS, "modules.json") if (source / part).exists()}
+    return files | {"model.safetensors": save(merged(bert, load_file(source / "model.safetensors")))}
+
+
+def adapter(bert: Bert, training: Training, encoder: str) -> dict[str, bytes]:
+    """The files of the terms alone, for an encoder as ``FRESHET_UPDATER_ENCODER`` names it."""
+    parts = {
+        f"{PEFT}{layer}.lora_{part}.weight": weight
+        for layer, term in bert.low_rank.items()
+        for part, weight in (("A", term.down), ("B", term.up))
+    }
+    said = Adapter(
+        base_model_name_or_path=encoder if encoder == INSTALLED else str(Path(encoder).resolve()),
+        revision=identity(encoder),
+        r=training.rank,
+        lora_alpha=SCALE * training.rank,
+        target_modules=sorted(bert.low_rank),
+    )
+    return {TERMS: save(parts, {"format": "pt"}), ADAPTER: msgspec.json.format(msgspec.json.encode(said))}
+
+
+def write(files: Mapping[str, bytes], to: Path, name: str) -> Path:
+    """An encoder's folder, named by what it was made of and by its weights; whole or not at all."""
+    data = files.get("model.safetensors") or files[TERMS]
     folder = to / f"{name}-adapted-{hashlib.sha256(data).hexdigest()[:16]}"
     partial = folder.with_suffix(".part")
     shutil.rmtree(partial, ignore_errors=True)
-    for part in (*PARTS, "modules.json"):
-        if (source / part).exists() and part != "model.safetensors":
-            (partial / part).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source / part, partial / part)
-    (partial / "model.safetensors").write_bytes(data)
+    for part, content in files.items():
+        (partial / part).parent.mkdir(parents=True, exist_ok=True)
+        (partial / part).write_bytes(content)
     shutil.rmtree(folder, ignore_errors=True)
     return partial.rename(folder)
 
@@ -223,6 +252,7 @@ def arguments() -> argparse.Namespace:
     usual, parser = Training(), argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shop", nargs="?", type=Path, help="folder of the shop's past, as history reads it")
     parser.add_argument("--to", type=Path, default=Path("encoders"), help="where the encoder's folder is made")
+    parser.add_argument("--adapter", action="store_true", help="keep the terms apart, as peft does, for the encoder where it lies")
     parser.add_argument("--rank", type=int, default=usual.rank)
     parser.add_argument("--targets", default=",".join(usual.targets), help="of query, key, value, dense")
     parser.add_argument("--steps", type=int, default=usual.steps, help="of half a second of a core each")
@@ -234,7 +264,7 @@ if __name__ == "__main__":
     training = Training(rank=given.rank, targets=tuple(given.targets.split(",")), steps=given.steps)
     logger = log("adapt", settings.log_level)
     try:
-        if main(settings, given.shop, given.to, training, logger) is None:
+        if main(settings, given.shop, given.to, training, logger, apart=given.adapter) is None:
             logger.warning("no encoder was made: the held-back pairs are no nearer than before")
     except FreshetError as error:
         logger.error("stopped", reason=str(error))

@@ -37,11 +37,13 @@ class UpdaterSettings(Settings):
     texts: Path = Path("texts")
     """Folder of the text vectors that were encoded before."""
     updater_encoder: str = "all-MiniLM-L6-v2"
-    """What encodes texts: the installed `all-MiniLM-L6-v2`, or a folder as sentence-transformers saves it, of any language."""
+    """What encodes texts: the installed `all-MiniLM-L6-v2`, a folder as sentence-transformers saves it, of any language, or an
+    adapter as peft saves it."""
     drift: bool = False
     """Whether detectors of drift watch the loss, the scores and the features, and tell. They cost seconds of CPU at the start."""
     updater_runs: str = ""
-    """Folder of what TensorBoard shows, a folder a task, the oldest files of which go; nothing is kept for it without one."""
+    """Folder of what TensorBoard shows, a folder a task, the oldest files of which go; nothing is kept for it without one.
+    Compose and the demo set it; on AWS it is off unless it is set, as a container's disk goes with it."""
     updater_mlflow: str = ""
     """Tracking URI of MLflow, such as `http://127.0.0.1:5000`, which gets the same figures and the cards of full bundles."""
     stop_s: float = Field(20.0, gt=0)

@@ -23,7 +23,7 @@ import structlog
 import torch
 from numpy.typing import NDArray
 
-from services.updater.adapt import Training, adapted, bought_together, write
+from services.updater.adapt import Training, adapted, bought_together, whole, write
 from services.updater.evaluation.metrics import Quality
 from services.updater.evaluation.prequential import COLD
 from services.updater.history.past import Past
@@ -33,8 +33,8 @@ from services.updater.learning.batches import Batcher
 from services.updater.learning.catalogue import Assortment, build
 from services.updater.learning.device import choose
 from services.updater.learning.learner import Learner
-from services.updater.texts.encode import model_folder
-from services.updater.texts.vectors import INSTALLED, TextCache
+from services.updater.texts.folders import INSTALLED, model_folder
+from services.updater.texts.vectors import TextCache
 from shared.features.assemble import Assembler
 from shared.features.counters import Counters
 from shared.messages import Example, Item
@@ -77,10 +77,10 @@ def _encoder(shop: TheJourney, before: float, steps: int, to: Path) -> str:
     moments = takewhile(lambda moment: moment.time < before, shop.moments())
     titles = {item_id: item.title for item_id, item in shop.items.items()}
     pairs = bought_together(moments, titles, RANKING.labels[0], RANKING.learning.seed)
-    weights = adapted(model_folder(), pairs, Training(steps=steps), log)
-    if weights is None:
+    bert = adapted(model_folder(), pairs, Training(steps=steps), log)
+    if bert is None:
         sys.exit("the held-back pairs are no nearer than before: there is nothing to compare")
-    return str(write(weights, model_folder(), to, INSTALLED))
+    return str(write(whole(bert, model_folder()), to, INSTALLED))
 
 
 def _task(seed: int) -> Task:

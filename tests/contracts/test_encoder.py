@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from services.updater.adapt import merged
-from services.updater.texts.encode import model_folder
+from services.updater.adapt import Training, adapter, low_rank, merged, write
 from services.updater.texts.encoder import Bert, Encoder, LowRank
+from services.updater.texts.folders import identity, model_folder
 from services.updater.texts.vectors import TextCache
 from tests import encoders
 
@@ -108,3 +108,29 @@ def test_low_rank_terms_are_pefts_and_so_is_what_they_are_merged_into() -> None:
     theirs = wrapped.merge_and_unload().state_dict()
     for at in layers:
         assert (weights[f"{at}.weight"] - theirs[f"{at}.weight"]).abs().max() < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("by", ["peft", "us"])
+def test_an_adapters_folder_is_pefts_whoever_wrote_it(by: str, tmp_path: Path) -> None:
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoModel
+
+    source, folder = encoders.tiny(tmp_path / "encoder"), tmp_path / "adapter"
+    torch.manual_seed(1)
+    if by == "peft":
+        targets = ["key", "attention.output.dense"]
+        shape = LoraConfig(r=4, lora_alpha=12, target_modules=targets, init_lora_weights=False, revision=identity(str(source)))
+        get_peft_model(AutoModel.from_pretrained(source), shape).save_pretrained(folder)
+    else:
+        bert, training = Encoder(source).states, Training(rank=4)
+        assert isinstance(bert, Bert)
+        bert.low_rank = low_rank(bert, training)
+        for term in bert.low_rank.values():
+            torch.nn.init.normal_(term.up)
+        folder = write(adapter(bert, training, str(source)), tmp_path, "ours")
+    expected = PeftModel.from_pretrained(AutoModel.from_pretrained(source), folder).eval()
+    ours, without, ids = Encoder(folder).states, Encoder(source).states, torch.randint(4, 16, (3, 7))
+    with torch.inference_mode():
+        assert (ours(ids) - expected(input_ids=ids).last_hidden_state).abs().max() < 1e-4
+        assert (ours(ids) - without(ids)).abs().max() > 1e-2

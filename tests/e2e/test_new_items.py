@@ -10,8 +10,8 @@ import httpx
 import numpy as np
 import pytest
 
-from services.updater.texts.encode import model_folder
 from services.updater.texts.encoder import Encoder
+from services.updater.texts.folders import model_folder
 from shared.bundles.reader import BundleReader
 from shared.bundles.signing import verify_key
 from shared.bundles.storage import Storage

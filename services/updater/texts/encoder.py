@@ -7,13 +7,12 @@ What has another architecture goes through ``transformers``. A model is a folder
     1_Pooling/config.json, sentence_bert_config.json        mean or first piece, and how many pieces count
     modules.json                                            that nothing but a normalisation follows
 
-The last three may be absent.
+The last three may be absent. An adapter's folder names the model that its terms are added to; see ``folders.py``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -24,6 +23,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
+from services.updater.texts.folders import ADAPTER, TERMS, Adapter, frozen, read, there
 from shared.errors import BadSettings
 
 CPU = torch.device("cpu")
@@ -34,7 +34,8 @@ OWN = {"bert", "roberta", "xlm-roberta"}
 """``model_type`` of what needs nothing but this module."""
 States = Callable[[Tensor], Tensor]
 """Last hidden states (n, pieces, width) of token ids (n, pieces) without padding."""
-T = TypeVar("T")
+PEFT = "base_model.model."
+"""What peft writes before a layer's name."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -152,21 +153,25 @@ class Encoder:
     """Texts to vectors of unit length, (n, width).
 
     Args:
-        folder: of the model.
+        folder: of the model, or of an adapter.
         device: where its weights lie and its layers run.
 
     Raises:
-        BadSettings: the folder lacks a file, has a part that we do not know, or needs a package that is not installed; says which.
+        BadSettings: the folder lacks a file, has a part that we do not know, is an adapter for another encoder, or needs a package
+            that is not installed; says which.
     """
 
     def __init__(self, folder: Path, device: torch.device = CPU) -> None:
-        config, self._device = _read(folder / "config.json", Config), device
-        weights = _there(folder / "model.safetensors")
+        adapter, folder = folder, frozen(folder)
+        config, self._device = read(folder / "config.json", Config), device
+        weights = there(folder / "model.safetensors")
         self.states: States = Bert(load_file(weights, str(device)), config) if config.is_own else _foreign(folder, device)
+        if adapter != folder:
+            _adapt(self.states, adapter, device)
         self._first_piece = _pooling(folder) == "cls"
-        self._tokenizer = Tokenizer.from_file(str(_there(folder / "tokenizer.json")))
+        self._tokenizer = Tokenizer.from_file(str(there(folder / "tokenizer.json")))
         self._tokenizer.no_padding()
-        said, own = _read(folder / "sentence_bert_config.json", Pieces, Pieces()).max_seq_length, self._tokenizer.truncation
+        said, own = read(folder / "sentence_bert_config.json", Pieces, Pieces()).max_seq_length, self._tokenizer.truncation
         self._tokenizer.enable_truncation(said or (own["max_length"] if own else LONGEST))
 
     @torch.inference_mode()
@@ -194,13 +199,25 @@ class Encoder:
 
 def _pooling(folder: Path) -> str:
     """How the pieces' states become one vector: ``mean`` or ``cls``."""
-    for module in _read(folder / "modules.json", list[Module], []):
+    for module in read(folder / "modules.json", list[Module], []):
         if (kind := module.type.rsplit(".", 1)[-1]) not in ("Transformer", "Pooling", "Normalize"):
             raise BadSettings(f"the encoder in {folder} has a module {kind}, which we do not compute")
-    mode = _read(folder / "1_Pooling" / "config.json", Pooling, Pooling("mean")).mode
+    mode = read(folder / "1_Pooling" / "config.json", Pooling, Pooling("mean")).mode
     if mode not in ("mean", "cls"):
         raise BadSettings(f"the encoder in {folder} pools by {mode}; we know mean and cls")
     return str(mode)
+
+
+def _adapt(states: States, folder: Path, device: torch.device) -> None:
+    """Add an adapter's terms."""
+    said, parts = read(folder / ADAPTER, Adapter), load_file(there(folder / TERMS), str(device))
+    layers = {name.removeprefix(PEFT).split(".lora_")[0] for name in parts}
+    down, up = ({layer: f"{PEFT}{layer}.lora_{part}.weight" for layer in layers} for part in "AB")
+    known = said.is_plain and parts.keys() == {*down.values(), *up.values()}
+    if not (known and isinstance(states, Bert) and all(f"{layer}.weight" in states.weights for layer in layers)):
+        raise BadSettings(f"the adapter in {folder} is more than low-rank terms of one scale in the layers of a BERT")
+    scale = said.lora_alpha / said.r
+    states.low_rank = {layer: LowRank(parts[down[layer]].float(), parts[up[layer]].float(), scale) for layer in layers}
 
 
 def _foreign(folder: Path, device: torch.device) -> States:
@@ -211,18 +228,3 @@ def _foreign(folder: Path, device: torch.device) -> States:
         raise BadSettings(f"the encoder in {folder} is no BERT: it needs transformers: pip install 'freshet[encoder]'") from None
     model = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True).float().eval().to(device)
     return lambda ids: model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-
-
-def _read(path: Path, kind: type[T], otherwise: T | None = None) -> T:
-    if otherwise is not None and not path.exists():
-        return otherwise
-    try:
-        return msgspec.json.decode(_there(path).read_bytes(), type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadSettings(f"{path}: {error}") from None
-
-
-def _there(path: Path) -> Path:
-    if not path.is_file():
-        raise BadSettings(f"there is no {path.name} in {path.parent}: an encoder is a folder as sentence-transformers saves it")
-    return path

@@ -20,13 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
+from services.updater.texts.folders import INSTALLED, identity
 from shared.bundles.objects import Lost, Objects
 from shared.errors import BadSettings
 
-INSTALLED = "all-MiniLM-L6-v2"
-"""The encoder of the extra ``encoder``."""
-PARTS = ("model.safetensors", "config.json", "tokenizer.json", "1_Pooling/config.json", "sentence_bert_config.json")
-"""Files of an encoder's folder that its vectors follow from."""
 F2 = NDArray[np.float16]
 
 
@@ -35,39 +32,16 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def identity(encoder: str) -> str:
-    """What an encoder's vectors are filed under: its name, and for a folder the SHA-256 of what makes the vectors.
-
-    Raises:
-        BadSettings: the folder is not there.
-    """
-    if encoder == INSTALLED:
-        return INSTALLED
-    folder, content = Path(encoder).resolve(), hashlib.sha256()
-    if not folder.is_dir():
-        raise BadSettings(f"FRESHET_UPDATER_ENCODER: there is no folder {encoder}, and the one installed is {INSTALLED}")
-    for name in PARTS:
-        if (folder / name).is_file():
-            content.update(f"{name} ".encode() + digest_of(folder / name))
-    return f"{re.sub('[^A-Za-z0-9._-]', '_', folder.name)}-{content.hexdigest()[:16]}"
-
-
-def digest_of(path: Path) -> bytes:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
 class TextCache:
     """The vectors of every text that one encoder encoded so far.
 
     Args:
         folder: where the files lie; made where it is not there.
         objects: the storage that holds the same files, or ``None``.
-        encoder: :data:`INSTALLED`, or a folder; see :mod:`services.updater.texts.encoder`.
+        encoder: :data:`INSTALLED`, or a folder; see :mod:`services.updater.texts.folders`.
 
     Raises:
-        BadSettings: the encoder's folder is not there.
+        BadSettings: see :func:`identity`.
     """
 
     def __init__(self, folder: Path, objects: Objects | None = None, encoder: str = INSTALLED) -> None:
