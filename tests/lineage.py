@@ -105,6 +105,13 @@ def learned_up_to(settings: Settings) -> dict[str, int]:
         storage.objects.close()
 
 
+def unlearned(settings: Settings) -> int:
+    """How many examples the served bundle has not learned, of those that stand on the topic."""
+    last = asyncio.run(ends(settings))  # asked first: what is served moves on meanwhile
+    served = learned_up_to(settings)
+    return sum(end - served.get(partition, 0) for partition, end in last.items())
+
+
 def epochs(settings: Settings) -> list[int]:
     """Of every plan."""
     records = asyncio.run(read(settings, topics.windows("ranking"), 1))[0]

@@ -54,7 +54,7 @@ class Process:
     port: int
     log: Path
 
-    def ready(self, seconds: float = 90.0) -> "Process":
+    def ready(self, seconds: float = 240.0) -> "Process":
         """Wait until it says so."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.popen.poll() is None:
@@ -74,7 +74,7 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
-    def died(self, seconds: float = 90.0) -> int:
+    def died(self, seconds: float = 240.0) -> int:
         """Wait for its own end; the exit code."""
         return self.popen.wait(seconds)
 

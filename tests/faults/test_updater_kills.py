@@ -104,11 +104,28 @@ def test_kills_at_named_points_and_at_random_change_no_weight(updaters: Updaters
         doomed = updaters.start(failpoint=f"{point}:{1 + n // len(POINTS) % 3}", full_s=1, checkpoint_s=1)
         assert doomed.died() == -signal.SIGKILL, doomed.log.read_text()[-3000:]
     for _ in range(ROUNDS):
-        doomed = updaters.start().ready()
-        time.sleep(chance.uniform(0.1, 1.5))
-        doomed.kill()
+        assert _kill_in_flight(updaters, chance) > 0
     settle(updaters, load)
     assert wrong(updaters.settings, load.sent) == []
+
+
+def _kill_in_flight(updaters: Updaters, chance: random.Random) -> int:
+    """Kill an updater at a random moment with examples on their way into what is served; returns how many there were."""
+    doomed = updaters.start().ready()
+    time.sleep(chance.uniform(0.1, 1.5))
+    while not (flying := lineage.unlearned(updaters.settings)):
+        time.sleep(0.02)
+    doomed.kill()
+    assert doomed.died() == -signal.SIGKILL, doomed.log.read_text()[-3000:]
+    return flying
+
+
+def test_plans_that_a_life_does_not_learn_again_would_be_lost(updaters: Updaters, load: Load) -> None:
+    load.start()
+    doomed = updaters.start(failpoint="planned:2", without="replay")
+    assert doomed.died() == -signal.SIGKILL, doomed.log.read_text()[-3000:]
+    settle(updaters, load, without="replay")
+    assert {"the checkpoint's weights", "outcomes"} <= set(wrong(updaters.settings, load.sent))
 
 
 def test_kills_around_a_promotion_change_no_weight(updaters: Updaters, load: Load) -> None:
@@ -160,6 +177,37 @@ def test_without_epochs_the_older_would_take_the_pointer_back(updaters: Updaters
     assert older.popen.poll() is None
     for updater in (older, newer):
         updater.kill()
+
+
+def _frozen(updaters: Updaters, load: Load, **more: str) -> tuple[Process, Process]:
+    """An updater freezes when it has stored a bundle's files, and is woken when a newer one holds the pointer; both of them."""
+    older = updaters.start(failpoint="publish:2:freeze", **more)
+    load.start()
+    until(lambda: psutil.Process(older.popen.pid).status() == psutil.STATUS_STOPPED, 180)
+    newer = updaters.start().ready()
+    until(lambda: _pointed_at(updaters.settings) == max(lineage.epochs(updaters.settings)))
+    older.popen.send_signal(signal.SIGCONT)
+    return older, newer
+
+
+def test_frozen_and_resumed_beside_a_newer_one_it_is_fenced_off(updaters: Updaters, load: Load) -> None:
+    older, newer = _frozen(updaters, load)
+    mine = max(lineage.epochs(updaters.settings))
+    until(lambda: _pointed_at(updaters.settings) != mine or older.popen.poll() is not None)
+    assert older.died() == 1
+    assert "Fenced" in older.log.read_text()
+    load.stop()
+    learned(updaters.settings)
+    assert newer.stop() == 0
+    assert _pointed_at(updaters.settings) == mine
+    assert wrong(updaters.settings, load.sent) == []
+
+
+def test_without_epochs_a_resumed_one_would_take_the_pointer_back(updaters: Updaters, load: Load) -> None:
+    _, newer = _frozen(updaters, load, without="epoch")
+    newer.kill()  # or it would take the pointer again before anybody looks
+    mine = max(lineage.epochs(updaters.settings))
+    until(lambda: _pointed_at(updaters.settings) < mine)
 
 
 def test_weights_that_are_not_those_of_the_plans_are_noticed(updaters: Updaters, load: Load) -> None:
