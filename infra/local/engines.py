@@ -133,7 +133,7 @@ def kafka(home: Path, port: int, properties: str = "", users: Mapping[str, str] 
         command = (*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings), "--ignore-formatted", *scram)
         with (home / "format.log").open("wb") as log:
             if subprocess.run(command, stdout=log, stderr=log).returncode:
-                raise Unavailable(f"Kafka does not take the data in {home} for its own: see {log.name}, or move that folder away")
+                raise Unavailable(f"Kafka could not prepare {home}, {log.name} says why: mend that, or move data of others away")
 
     command = (*java, "kafka.Kafka", str(settings))
     return Engine("kafka", home, (port, port + 1), command, lambda _: probes.kafka(port), prepare=prepare)

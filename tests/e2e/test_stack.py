@@ -107,11 +107,11 @@ def test_kafka_that_cannot_be_fetched_is_one_sentence(tmp_path: Path) -> None:
     assert processes(tmp_path) == []
 
 
-def test_what_kafka_does_not_take_for_its_data_is_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_kafka_cannot_prepare_is_one_sentence(tmp_path: Path) -> None:
     home = tmp_path / "stack" / "kafka"
     home.mkdir(parents=True)
     (home / "data").write_text("a file")
-    assert f"Kafka does not take the data in {home} for its own" in _refused(variables(tmp_path))
+    assert f"Kafka could not prepare {home}, {home / 'format.log'} says why" in _refused(variables(tmp_path))
     assert processes(tmp_path) == []
 
 
