@@ -2,15 +2,17 @@
 
 import numpy as np
 
-from tests.bench.attacks.scenarios import labels_of, robots
+from tests.bench.attacks.scenarios import enough, labels_of, robots
 from tests.bench.attacks.shop import LIST, Shop, botnet
 from tests.learning import shown
 
 
 def test_bursts_of_robots_are_left_out_and_people_are_not() -> None:
     found = {one.burst: one for one in robots(people=300, days=2)}
-    assert found[1_000].out >= 0.95
+    assert found[800].out >= 0.95
+    assert found[400].out < 0.95
     assert found[60].out < 0.5  # what comes before the fortieth counts
+    assert enough(0.95) == 780
     assert all(one.people <= 0.004 for one in found.values())
 
 

@@ -61,6 +61,16 @@ def test_a_model_that_is_right_moves_nowhere_in_the_mean(kind: str, p: float, sh
     assert mean == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("kind", "logit"), [("correct", 30), ("correct", -30), ("weigh", 15), ("weigh", -30), ("expect", 15), ("expect", -30)]
+)
+def test_the_loss_of_a_wrong_row_is_not_capped(kind: str, logit: float) -> None:
+    row, zero = torch.tensor([[float(logit)]]), torch.zeros(1, 1)
+    label, one, none = (row < 0).float(), torch.ones(1, 1), torch.zeros(1)
+    cost = loss(kind, row, label, late=zero, weights=one, share=none, reference=1, clip=4.0)
+    assert cost.item() == pytest.approx(abs(logit), rel=1e-4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_model_that_says_too_little_is_raised(kind: str) -> None:
     p, share, logit = 0.3, 0.6, -3.0

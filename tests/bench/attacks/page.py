@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tests.bench.attacks.play import LISTS
-from tests.bench.attacks.scenarios import ACTS, FROM, LIVE, TARGETS, UNTIL, Damage, Robots
+from tests.bench.attacks.scenarios import ACTS, FROM, LIVE, TARGETS, UNTIL, Damage, Robots, enough
 
 HEAD = """\
 # What attacks cost, with and without the safeguards
@@ -23,13 +23,14 @@ inflation are the clicks before the alarm, and those in the item's counters, whi
 features service with `FRESHET_FEATURES_ACTS`, against none. *A broken feature*: to stop learning (`still` in the task's breaker)
 costs more than it saves, as the model goes on learning from what is left; so by default it is only told of. *Duplicates*: retries
 and second deliveries recognised, against neither. *An abrupt shift* is let pass, for only learning mends it; the last column says
-what the detectors made of it.
+what the detectors made of it. No answer helped there, neither the breaker nor a shorter memory: the damage is what it is without.
 """
 ROBOTS = """
 ## The filter of robots alone
 
 Two thousand people over five days, some with hundreds of events an hour, each with a share of acts of their own (mean {acts:.0%});
-robots click twice a second. What a robot does before its fortieth event counts. `FRESHET_FEATURES_ACTS` is {acts}.
+robots, each judged apart from them, click twice a second. What a robot does before its fortieth event counts, so that 95% of a
+burst is left out from {enough} events on, and less of shorter ones. `FRESHET_FEATURES_ACTS` is {acts}.
 
 | events of a robot | left out | people taken for one |
 |---|---|---|
@@ -42,7 +43,7 @@ def page(damages: Sequence[Damage], robots: Sequence[Robots]) -> str:
     lines = [_row(damage) for damage in damages]
     found = [f"| {one.burst:,} | {one.out:.1%} | {one.people:.2%} |" for one in robots]
     head = HEAD.format(lists=LISTS, live=LIVE, first=FROM, last=UNTIL, targets=targets)
-    return head + "\n".join(lines) + "\n" + NOTES + ROBOTS.format(acts=ACTS) + "\n".join(found) + "\n"
+    return head + "\n".join(lines) + "\n" + NOTES + ROBOTS.format(acts=ACTS, enough=enough(0.95)) + "\n".join(found) + "\n"
 
 
 def _row(damage: Damage) -> str:

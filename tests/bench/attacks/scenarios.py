@@ -20,6 +20,8 @@ TARGETS = (3,)
 ACTS = 0.2
 """Share of the shop's people's events that are clicks."""
 SEED = 7
+BURSTS = (60, 100, 400, 800, 1_000, 4_000)
+"""Events of one robot within its hour, as the filter is shown them alone."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,10 @@ class Robots:
 
 
 def robots(seed: int = SEED, people: int = 2_000, days: int = 5) -> list[Robots]:
-    """The filter alone: people of whom some do a lot and some only act, and one event in twenty of robots."""
+    """The filter alone: people of whom some do a lot and some only act, and robots, whose events are judged apart from theirs."""
     rng = np.random.default_rng(seed)
     flagged = sum(_ever(rng, days) for _ in range(people)) / people
-    return [Robots(clicks, sum(_verdicts(clicks)) / clicks, flagged) for clicks in (60, 100, 400, 1_000, 4_000)]
+    return [Robots(clicks, sum(_verdicts(clicks)) / clicks, flagged) for clicks in BURSTS]
 
 
 def _ever(rng: np.random.Generator, days: int) -> bool:
@@ -199,6 +201,12 @@ def _ever(rng: np.random.Generator, days: int) -> bool:
             time, act = START + start + n * gap, bool(rng.random() < share)
             found |= guard.judge(int(rng.integers(1, 2**60)), round(time * 1e6), 0.0, act, ACTS) == "robot"
     return found
+
+
+def enough(out: float) -> int:
+    """Events of the shortest burst of which this share is left out."""
+    verdicts = np.cumsum(_verdicts(BURSTS[-1])) / np.arange(1, BURSTS[-1] + 1)
+    return int(np.argmax(verdicts >= out)) + 1
 
 
 def _verdicts(clicks: int) -> list[bool]:
