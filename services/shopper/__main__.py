@@ -98,7 +98,7 @@ class Shopper:
             first_time=self.span.first,
             last_time=self.span.last,
             items=items,
-            households=self.settings.shopper_households,
+            households=self.settings.shopper_households if kind == "journey" else 0,
             seed=self.settings.shopper_seed,
             memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         )

@@ -79,6 +79,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Event time of the first and the last basket: a later play goes on from here."""
     items: int = 0
     households: int = 0
+    """Of the journey's sample."""
     seed: int = 0
     memory_mb: float = 0.0
     """The most that the shopper held."""
