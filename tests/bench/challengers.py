@@ -3,6 +3,7 @@
 A/A streams compare two equal configurations, and are looked at after every window: thousands of simulated streams of paired losses,
 and pairs of the updater's own learners, pretrained from two seeds, on a real grocer's households. A bad start is a champion with a
 hundred times the rates. Reads The Complete Journey from its package; what it makes of it is kept in the learning bench's cache.
+``make bench`` leaves it out; it is run by itself, as above.
 """
 
 import argparse

@@ -21,6 +21,8 @@ from tests import learning
 from tests.racing import BAD, GOOD, bent, learned, measured, planned, student, task
 
 WINDOWS = 16
+STREAM = 120
+"""Windows of a short stream, a tenth of which a bad start may cost; what follows the promotion has nothing to tell."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -60,10 +62,10 @@ def test_a_challenger_with_the_champions_settings_stays_its_copy_bit_for_bit_and
     assert [entrant.settings for entrant in one.race.standing.past] == [GOOD]
 
 
-def test_a_champion_with_a_hundred_times_the_rates_is_replaced_and_the_better_weights_go_on() -> None:
+def test_a_champion_with_a_hundred_times_the_rates_is_replaced_within_a_tenth_of_the_stream_and_the_better_weights_go_on() -> None:
     one, alone = student(task(BAD, GOOD)), student(msgspec.structs.replace(task(GOOD), challengers=()))
     windows = learned(one, planned(one, 1, WINDOWS))
-    assert promotion(windows) < WINDOWS
+    assert promotion(windows) - 1 <= 0.1 * STREAM
     assert one.learner.task.learning == GOOD
     learned(alone, planned(alone, 1, WINDOWS))
     assert one.learner.weights_sha256() == alone.learner.weights_sha256()
