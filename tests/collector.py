@@ -28,6 +28,7 @@ class Collector:
     environment: Mapping[str, str]
     log: Path
     module: str = "services.collector"
+    """With its arguments."""
     port: int = field(default_factory=lambda: free_block(1))
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -39,7 +40,7 @@ class Collector:
         """Start it; returns once it is ready, or at least alive."""
         environment = {**os.environ, **self.environment, "FRESHET_COLLECTOR_PORT": str(self.port), **variables}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", self.module], env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen([sys.executable, "-m", *self.module.split()], env=environment, stdout=log, stderr=log)
         self.wait("/readyz" if ready else "/livez")
 
     def wait(self, path: str, seconds: float = 60.0) -> None:
@@ -115,7 +116,7 @@ class Shop:
                 await asyncio.sleep(0.05)
 
     def _event(self, client: int, n: int) -> dict[str, Any]:
-        return {"event_id": f"{client}-{n}", "user_id": f"user-{client}-{n % 7}", "item_id": f"item-{n % 50}", "action": "view"}
+        return {"event_id": f"{client}-{n}", "user_id": f"user-{client}-{n % 40}", "item_id": f"item-{n % 50}", "action": "view"}
 
     async def _accepted(self, session: aiohttp.ClientSession, events: list[dict[str, Any]]) -> bool:
         self.in_flight += 1

@@ -1,11 +1,14 @@
-"""A collector without its safeguard: it answers before Kafka has acknowledged. What shows that the kill tests can fail."""
+"""The collector without one of its safeguards: what shows that the kill tests can fail.
+
+``python -m tests.faults.hasty_collector acknowledged`` answers before Kafka has acknowledged; ``budget`` takes in whatever comes.
+"""
 
 import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from services.collector import __main__ as entry
-from services.collector import send
+from services.collector import budget, send
 
 
 class Guess(NamedTuple):
@@ -23,6 +26,20 @@ async def hasty(sender: send.Sender, topic: str, records: Sequence[send.Record],
     return [Guess(0, 0) for _ in records]
 
 
-if __name__ == "__main__":
+def without_acknowledged() -> None:
+    """The records are on their way, and that is enough."""
     send.Sender.send = hasty  # type: ignore[method-assign]
+
+
+def without_budget() -> None:
+    """Bytes are counted, and that is all."""
+
+    def take(self: budget.Budget, size: int) -> None:
+        self.held += size
+
+    budget.Budget.take = take  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    {"acknowledged": without_acknowledged, "budget": without_budget}[sys.argv[1]]()
     sys.exit(entry.main())

@@ -20,6 +20,9 @@ from tests.faults import MARKS, ROUNDS
 
 pytestmark = MARKS
 
+BUDGET = 32 << 20
+"""Bytes of requests that the collector takes in at once."""
+
 
 async def _under_load(trouble: Awaitable[None], shop: Shop) -> None:
     load = asyncio.create_task(shop.send())
@@ -104,7 +107,7 @@ def _wait_for_death(collector: Collector) -> None:
     assert collector.process.wait(60) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("module", "loses"), [("services.collector", False), ("tests.faults.hasty_collector", True)])
+@pytest.mark.parametrize(("module", "loses"), [("services.collector", False), ("tests.faults.hasty_collector acknowledged", True)])
 def test_only_one_that_answers_before_the_acknowledgement_loses_what_it_promised(
     module: str, loses: bool, environment: dict[str, str], engines: Engines, fresh_settings: Settings, tmp_path: Path
 ) -> None:
@@ -146,24 +149,49 @@ def test_while_kafka_is_dead_it_answers_503_and_afterwards_everything_promised_i
     _assert_promises_kept(shop, fresh_settings)
 
 
+def test_without_waiting_it_would_go_on_promising_while_kafka_is_dead(
+    environment: dict[str, str], engines: Engines, fresh_settings: Settings, tmp_path: Path
+) -> None:
+    with collecting(environment, tmp_path, module="tests.faults.hasty_collector acknowledged") as collector:
+        shop = Shop(collector.url)
+
+        async def outage() -> None:
+            await _more(shop)
+            await asyncio.to_thread(engines.kafka.kill)
+            await _more(shop)
+            await asyncio.to_thread(collector.kill)
+
+        asyncio.run(_under_load(outage(), shop))
+    engines.kafka.start()
+    assert not shop.statuses[503]
+    assert shop.promised.keys() - set(_event_ids(fresh_settings).values())
+
+
+async def _flood(shop: Shop, engines: Engines, full: Callable[[], bool]) -> None:
+    """Kill Kafka, then send more than fits until it is ``full``."""
+    first = asyncio.create_task(shop.send(clients=1))
+    await _more(shop, 4000)
+    await asyncio.to_thread(engines.kafka.kill)
+    load = asyncio.gather(first, shop.send(clients=150))
+    await _until(full)
+    load.cancel()
+    await asyncio.gather(load, return_exceptions=True)
+
+
 def test_memory_stays_bounded_while_kafka_is_dead(environment: dict[str, str], engines: Engines, tmp_path: Path) -> None:
     with collecting(environment, tmp_path, FRESHET_COLLECTOR_ACK_SECONDS="60") as collector:
         shop = Shop(collector.url, batch=4000)
-
-        async def fill() -> None:
-            await _more(shop, 4000)
-            await asyncio.to_thread(engines.kafka.kill)
-            await _until(lambda: shop.statuses[503] > 0)
-
-        async def flood() -> None:
-            load = asyncio.create_task(shop.send(clients=150))
-            await fill()
-            load.cancel()
-            await asyncio.gather(load, return_exceptions=True)
-
-        asyncio.run(flood())
+        asyncio.run(_flood(shop, engines, lambda: shop.statuses[503] > 0))
         assert collector.process
         assert psutil.Process(collector.process.pid).memory_info().rss < 500 << 20
-        assert collector.metric("collector_bytes_in_flight") <= 32 << 20
+        assert collector.metric("collector_bytes_in_flight") <= BUDGET
         engines.kafka.start()
         collector.wait("/readyz")
+
+
+def test_without_a_budget_it_would_take_in_more(environment: dict[str, str], engines: Engines, tmp_path: Path) -> None:
+    module = "tests.faults.hasty_collector budget"
+    with collecting(environment, tmp_path, module=module, FRESHET_COLLECTOR_ACK_SECONDS="60") as collector:
+        shop = Shop(collector.url, batch=4000)
+        asyncio.run(_flood(shop, engines, lambda: collector.metric("collector_bytes_in_flight") > BUDGET))
+        assert not shop.statuses[503]
