@@ -127,7 +127,9 @@ def test_an_adapter_that_adds_something_else_is_refused(said: dict[str, object],
 def test_an_adapter_with_weights_of_another_kind_is_refused(tmp_path: Path) -> None:
     _, apart, _ = kept_apart(tmp_path)
     terms = apart / "adapter_model.safetensors"
-    save_file(load_file(terms) | {"base_model.model.pooler.dense.bias": torch.zeros(32)}, terms)
+    save_file(
+        load_file(terms) | {"base_model.model.encoder.layer.0.attention.self.query.lora_magnitude_vector": torch.ones(32)}, terms
+    )
     with pytest.raises(BadSettings, match="more than low-rank terms of one scale"):
         Encoder(apart)
 
