@@ -36,9 +36,11 @@ def freshet(environment: Mapping[str, str], *arguments: str, timeout: float = 24
 
 
 def start(environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
-    """Start a command of ``freshet`` without waiting; its output is one stream."""
+    """Start a command of ``freshet`` without waiting, in a process group of its own as in a terminal; its output is one stream."""
     command = [sys.executable, "-m", "infra.local.cli", *arguments]
-    return subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
 def processes(state: Path) -> list[str]:

@@ -1,6 +1,9 @@
 """``freshet demo`` on a small sample of the shop: the loop closes, nothing is lost, and the next start repeats no pretraining."""
 
+import asyncio
 import json
+import os
+import re
 import signal
 import subprocess
 import time
@@ -9,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from shared.kafka import partition_for
+from shared.messages import Behaviour
 from tests.e2e.stack import freshet, processes, start, stopped_after, variables
+from tests.updaters import until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 SMALL = {"FRESHET_SHOPPER_HOUSEHOLDS": "20", "FRESHET_SHOPPER_RATE": "10", "FRESHET_SHOPPER_SECONDS": "30"}
@@ -63,19 +70,25 @@ def test_the_demo_leaves_no_process(played: tuple[dict[str, str], str]) -> None:
     assert processes(_state(played)) == []
 
 
-def test_the_next_start_imports_nothing_and_an_interrupt_while_playing_leaves_no_process(
+def test_the_next_start_imports_nothing_and_an_interrupt_while_playing_stops_all_in_order(
     played: tuple[dict[str, str], str],
 ) -> None:
     environment, state = played[0] | {"FRESHET_SHOPPER_SECONDS": "300"}, _state(played)
     with stopped_after(environment):
         demo = start(environment, "demo")
         _until_playing(state)
-        demo.send_signal(signal.SIGINT)
+        os.killpg(demo.pid, signal.SIGINT)  # the whole group, as a terminal does
         said, _ = demo.communicate(timeout=120)
     assert demo.returncode == 130, said
     assert "base: the copy that an earlier start made" in said
     assert "history import" not in said
     assert processes(state) == []
+    stopped = re.findall(r"stopped: (\w+) ", (state / "logs" / "supervisor.log").read_text())[-8:]
+    assert [set(stopped[:2]), set(stopped[2:5]), set(stopped[5:])] == [
+        {"ranking", "collector"},
+        {"features", "joiner", "updater"},
+        {"kafka", "seaweed", "valkey"},
+    ]
 
 
 def test_the_stack_starts_from_the_same_base_and_operators_can_work_on_it(played: tuple[dict[str, str], str]) -> None:
@@ -92,8 +105,16 @@ def test_the_stack_starts_from_the_same_base_and_operators_can_work_on_it(played
         assert "unpinned" in _said(freshet(environment, "bundles", "unpin"))
         assert "there is no bundle 9" in freshet(environment, "bundles", "verify", "9").stdout
         assert "window" in _said(freshet(environment, "windows", "list"))
-        assert "reason" in _said(freshet(environment, "dead-letters", "list"))
         assert "no service has read a record since it started" in _said(freshet(environment, "lag"))  # nobody shops
+        _a_record_that_nobody_can_use(environment)
+        until(lambda: "undecodable" in _said(freshet(environment, "dead-letters", "list")), 120)
+        assert re.search(r"joiner +│ behaviour +│", _said(freshet(environment, "lag")))
+        again = ("dead-letters", "replay", "--reason", "undecodable", "--service", "joiner")
+        assert "1 records would be sent again: add --yes" in _said(freshet(environment, *again))
+        assert "1 records were sent again" in _said(freshet(environment, *again, "--yes"))
+        until(lambda: "2 records would be sent again" in _said(freshet(environment, *again)), 120)  # it came, as useless as before
+        assert f"learning goes back to {version}" in _said(freshet(environment, "bundles", "restore", version))
+        assert f"back to {version}" in _said(freshet(environment, "windows", "list"))
         _said(freshet(environment, "up"))  # what runs is left alone
         assert "stopped" in _said(freshet(environment, "down"))
     assert processes(_state(played)) == []
@@ -102,6 +123,14 @@ def test_the_stack_starts_from_the_same_base_and_operators_can_work_on_it(played
 def _said(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def _a_record_that_nobody_can_use(environment: dict[str, str]) -> None:
+    async def send() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{environment['FRESHET_KAFKA_PORT']}") as client:
+            await client.send_and_wait(Behaviour.topic, b"{", key=b"ana", partition=partition_for("ana", 4))
+
+    asyncio.run(send())
 
 
 def _until_playing(state: Path, seconds: float = 240) -> None:
