@@ -62,7 +62,7 @@ def test_a_model_that_is_right_moves_nowhere_in_the_mean(kind: str, p: float, sh
 
 
 @pytest.mark.parametrize(
-    ("kind", "logit"), [("correct", 30), ("correct", -30), ("weigh", 15), ("weigh", -30), ("expect", 15), ("expect", -30)]
+    ("kind", "logit"), [("correct", 30), ("correct", -30), ("weigh", 30), ("weigh", -30), ("expect", 30), ("expect", -30)]
 )
 def test_the_loss_of_a_wrong_row_is_not_capped(kind: str, logit: float) -> None:
     row, zero = torch.tensor([[float(logit)]]), torch.zeros(1, 1)

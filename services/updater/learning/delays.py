@@ -77,14 +77,20 @@ def _correct(logits: Tensor, labels: Tensor, late: Tensor, share: Tensor, clip: 
 
 
 def _weigh(logits: Tensor, labels: Tensor, late: Tensor, share: Tensor, clip: float) -> Tensor:
-    p = torch.sigmoid(logits.detach())
+    p, none = _chances(logits)
     seen = 1 + p * share
-    return _own(logits, labels) * torch.where(labels > 0, seen, (1 - p) * seen / (1 - p + p * share))
+    return _own(logits, labels) * torch.where(labels > 0, seen, none * seen / (none + p * share))
 
 
 def _expect(logits: Tensor, labels: Tensor, late: Tensor, share: Tensor, clip: float) -> Tensor:
-    p = torch.sigmoid(logits.detach())
-    return _own(logits, torch.where(labels > 0, labels, p * share / (1 - p + p * share))) * (1 - late)
+    p, none = _chances(logits)
+    return _own(logits, torch.where(labels > 0, labels, p * share / (none + p * share))) * (1 - late)
+
+
+def _chances(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """p and 1 - p, which is never 0."""
+    fixed = logits.detach()
+    return torch.sigmoid(fixed), torch.sigmoid(-fixed).clamp(min=1e-30)
 
 
 def _own(logits: Tensor, labels: Tensor) -> Tensor:
