@@ -87,7 +87,7 @@ TESTS = [
     Check("contracts and integration on real engines", ("pytest", *ENGINES, *BY_FILE)),
     Check("faults", ("pytest", "tests/faults", *TWO_AT_ONCE)),
     Check("end to end", ("pytest", "tests/e2e", *BY_FILE)),
-    Check("compose, images, observability, Terraform", ("pytest", "tests/compose", "tests/terraform")),
+    Check("compose, images, observability, Terraform", ("pytest", "tests/compose", "tests/terraform", *BY_FILE)),
 ]
 BENCHES = ("learner", "features", "features --memory", "joiner", "collector", "rank", "swap", "freshness", "demo_gain", "start")
 """Each prints its figures, beside what is to be reached where there is such a thing, and ends with 1 where it is missed."""

@@ -1,6 +1,6 @@
 """A shop of one's own, by the README's commands: import its past, start, send events, ask, and be answered by what was learned.
 
-Once on the engines that the stack brings, once on engines that are there already and let nobody in without TLS and a login.
+The engines are there already, and let nobody in without TLS and a login; those that the stack brings are played on by the demo.
 """
 
 import json
@@ -46,11 +46,7 @@ def the_past(folder: Path) -> None:
         (folder / f"{name}.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_a_shop_is_plugged_in_by_four_commands(tmp_path: Path) -> None:
-    plugged_in(tmp_path, variables(tmp_path / "state"))
-
-
-def test_every_service_works_on_engines_that_are_there_behind_tls_and_logins(tmp_path: Path) -> None:
+def test_a_shop_is_plugged_in_by_four_commands_on_engines_behind_tls_and_logins(tmp_path: Path) -> None:
     certificates, first = Certificates(tmp_path), free_block(engines.S3_PORTS + 1)
     storage = engines.seaweed(tmp_path / "s3", first)
     with closed_engines(tmp_path, certificates) as at, tls_door(certificates, first + engines.S3_PORTS, first):

@@ -1,8 +1,7 @@
 """The updater without one of its safeguards: what shows that the kill tests can fail.
 
 ``python -m tests.faults.hasty_updater plan`` learns a window before Kafka has its plan; ``again`` gives a bundle up when the
-storage is away; ``epoch`` goes on although a newer updater took over; ``replay`` does not learn again what was planned since its
-checkpoint.
+storage is away; ``epoch`` goes on although a newer updater took over.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from services.updater import __main__ as entry
 from services.updater.publishing.bundle import Release
 from services.updater.publishing.publisher import Publisher, Saved
 from services.updater.settings import UpdaterSettings
-from services.updater.windows.kafka import KafkaWindows, PlanLog
+from services.updater.windows.kafka import PlanLog
 from shared.bundles.manifest import Pointer
 from shared.bundles.storage import Storage
 from shared.errors import Unavailable
@@ -74,21 +73,7 @@ def without_epoch() -> None:
     PlanLog.write, Storage.move_latest = write, move  # type: ignore[method-assign]
 
 
-def without_replay() -> None:
-    """A life goes on after the last plan."""
-    begin = KafkaWindows.__init__
-
-    def after(
-        self: KafkaWindows, settings: UpdaterSettings, log: PlanLog, consumer: Any, letters: Any, replay: list[WindowPlan],
-        offsets: dict[str, int], *more: Any,
-    ) -> None:  # fmt: skip
-        planned = {partition: end for plan in replay for partition, (_, end) in plan.ranges.items()}
-        begin(self, settings, log, consumer, letters, [], offsets | planned, *more)
-
-    KafkaWindows.__init__ = after  # type: ignore[method-assign]
-
-
-SAFEGUARDS = {"plan": without_plan, "again": without_again, "epoch": without_epoch, "replay": without_replay}
+SAFEGUARDS = {"plan": without_plan, "again": without_again, "epoch": without_epoch}
 
 if __name__ == "__main__":
     SAFEGUARDS[sys.argv[1]]()

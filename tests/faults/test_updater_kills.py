@@ -120,14 +120,6 @@ def _kill_in_flight(updaters: Updaters, chance: random.Random) -> int:
     return flying
 
 
-def test_plans_that_a_life_does_not_learn_again_would_be_lost(updaters: Updaters, load: Load) -> None:
-    load.start()
-    doomed = updaters.start(failpoint="planned:2", without="replay")
-    assert doomed.died() == -signal.SIGKILL, doomed.log.read_text()[-3000:]
-    settle(updaters, load, without="replay")
-    assert {"the checkpoint's weights", "outcomes"} <= set(wrong(updaters.settings, load.sent))
-
-
 def test_kills_around_a_promotion_change_no_weight(updaters: Updaters, load: Load) -> None:
     racing = {"module": "tests.faults.racing_updater"}
     load.start()
