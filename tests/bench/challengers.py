@@ -27,8 +27,9 @@ from services.updater.race.standings import CUT, Standing, reach
 from shared.tasks import LearningSettings, Task
 from tests.bench.goals import Goal, judged
 from tests.bench.learning.ours import Freshet
+from tests.bench.learning.prepared import Prepared, prepare
 from tests.bench.learning.protocol import Delays, Stream, windows
-from tests.bench.learning.sets import DAY, SETS, Prepared, Source, prepare
+from tests.bench.learning.sets import DAY, SETS, Source
 
 ALPHA, PEEK = 0.05, 10
 AT_ONCE = Delays(median=1.0, p90=2.0, attribution=DAY)

@@ -18,8 +18,9 @@ from tests.bench.learning.contestants import CONTESTANTS
 from tests.bench.learning.page import write
 from tests.bench.learning.play import Played, play
 from tests.bench.learning.plot import draw
+from tests.bench.learning.prepared import prepare
 from tests.bench.learning.results import Results, figures_of
-from tests.bench.learning.sets import SETS, Source, prepare
+from tests.bench.learning.sets import SETS, Source
 
 
 def main() -> int:

@@ -12,9 +12,10 @@ from services.updater.learning.batches import Batch
 from tests.bench.learning.measures import Judge
 from tests.bench.learning.mishaps import Late, Lost
 from tests.bench.learning.ours import WHOLE, Freshet, Frozen, Retrained, Sight, column
+from tests.bench.learning.prepared import Prepared
 from tests.bench.learning.protocol import F8, I8, Known, Model, Stream, replay
 from tests.bench.learning.rivals import Boosted, River, Vowpal
-from tests.bench.learning.sets import DAY, HOUR, NO_IDS, Prepared
+from tests.bench.learning.sets import DAY, HOUR, NO_IDS
 
 Setting = Mapping[str, Any]
 Make = Callable[[Prepared, Setting, int], Model]

@@ -13,8 +13,8 @@ from structlog.stdlib import BoundLogger
 
 from tests.bench.learning.contestants import Contestant, tune
 from tests.bench.learning.measures import Judge
+from tests.bench.learning.prepared import Prepared
 from tests.bench.learning.protocol import F8, Model, replay
-from tests.bench.learning.sets import Prepared
 
 FIRST_SEED = 7
 BRIEF = ("auc", "logloss", "ece", "mrr", "item_cold.auc")
