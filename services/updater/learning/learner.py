@@ -67,7 +67,7 @@ class Learner:
 
     def join(self, together: Together) -> None:
         """From now on each step is shared with other processes, which learn the same batches from the same state."""
-        self.together, self.model.drop = together, together.dropout
+        self.together, self.model.drop, self._record = together, together.dropout, None
 
     def start_at(self, rate: float) -> None:
         """Begin at this share of positives: the bias is its log-odds."""
