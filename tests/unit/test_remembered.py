@@ -32,7 +32,7 @@ def test_the_next_life_settles_the_same_rows_with_the_same_labels() -> None:
     ours, theirs = one.recent(), other.recent()
     assert ours is not None
     assert theirs is not None
-    for name in ("labels", "groups", "cold"):
+    for name in ("labels", "groups", "cold", "young"):
         assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
     assert ours.labels.sum() > sum(len(learning.shown(offset).outcomes) for offset in range(1, 9))
     assert all(np.array_equal(ours.scores[name], theirs.scores[name]) for name in ("live", "served", "frozen"))

@@ -7,6 +7,7 @@ import numpy as np
 
 from services.updater.evaluation.prequential import Measured, Prequential
 from services.updater.guards.gate import Gate
+from shared.messages import Inputs
 from shared.tasks import GateSettings
 from tests import learning
 
@@ -99,6 +100,25 @@ def test_a_user_is_new_until_the_learner_has_a_row_of_theirs() -> None:
     assert not model.new(lists).any()
 
 
+def test_an_item_is_young_for_a_week_after_its_first_event_and_measured_apart() -> None:
+    inputs = Inputs(user=learning.INPUTS.user, candidate=("sold_1d", "item.age_s"))
+    lists = learning.batch([learning.shown(offset, inputs=inputs) for offset in range(500)], inputs)
+    ages = [3_600.0, 7 * 86_400.0 - 1, 7 * 86_400.0, np.nan, 9e9, 9e9]
+    lists.candidate_features[:, 1] = np.resize(ages, len(lists))
+    model = learning.learner(inputs=inputs)
+    assert model.young(lists).tolist() == np.resize([True, True, False, True, False, False], len(lists)).tolist()
+    prequential = Prequential("purchase", ripe_s=10.0, rows=3_000, base=model)
+    prequential.test(model, lists, planned_at=0.0)
+    prequential.ripen(10.0)
+    measures = prequential.measure()
+    assert {"live.young.auc", "live.old.auc", "frozen.young.logloss"} <= measures.keys()
+    assert measures["live.young.logloss"] != measures["live.old.logloss"]
+
+
+def test_a_model_without_the_input_calls_no_item_young() -> None:
+    assert not learning.learner().young(learning.batch([learning.shown(1)])).any()
+
+
 def test_curves_are_fitted_to_settled_rows_and_what_comes_after_is_calibrated() -> None:
     @dataclasses.dataclass
     class Shy:
@@ -112,6 +132,8 @@ def test_curves_are_fitted_to_settled_rows_and_what_comes_after_is_calibrated() 
 
         def new(self, batch: object) -> np.ndarray:
             return np.zeros(len(self.labels), np.bool_)
+
+        young = new
 
     lists = learning.batch([learning.shown(offset) for offset in range(600)])
     lists.labels[:, 0] = np.random.default_rng(0).random(len(lists)) < 0.2

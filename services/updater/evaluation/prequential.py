@@ -35,10 +35,13 @@ class Model(Protocol):
 
 
 class Acquainted(Model, Protocol):
-    """A model that tells whose list is whose."""
+    """A model that tells whom and what it has met."""
 
     def new(self, batch: Batch) -> NDArray[np.bool_]:
         """Whether the model does not know the user of each row (n,)."""
+
+    def young(self, batch: Batch) -> NDArray[np.bool_]:
+        """Whether the item of each row (n,) had its first event less than a week before, or none."""
 
 
 @dataclass(slots=True)
@@ -60,6 +63,8 @@ class Measured:
     """The challengers' predictions by name, each (n,)."""
     new: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     """(n,) whether the model did not know the user; empty where nobody looked."""
+    young: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """(n,) whether the item was young; empty where nobody looked."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -112,6 +117,7 @@ class Prequential:
                 first={origin: int(starts[i]) for i, origin in enumerate(batch.origins) if not batch.kinds[i]},
                 rivals={name: one.predict(batch)[rows, 0].astype(np.float64) for name, one in (challengers or {}).items()},
                 new=new,
+                young=model.young(batch)[rows],
             )
         )
 
@@ -168,6 +174,7 @@ class Prequential:
             cold=np.concatenate([part.cold for part in parts]),
             first={},
             new=np.concatenate([part.new for part in parts]),
+            young=np.concatenate([part.young for part in parts]),
         )
 
     def measure(self) -> dict[str, float]:
@@ -197,10 +204,15 @@ class Prequential:
 
 
 def slices(measured: Measured) -> Mapping[str, NDArray[np.bool_]]:
-    """The rows that are looked at apart; the name ends the metric's prefix, and is empty for all rows."""
+    """The rows that are looked at apart: by how often the item was shown, by whether the user is known, by the item's age.
+
+    The name ends the metric's prefix, and is empty for all rows.
+    """
     parts = {"": np.ones(len(measured), np.bool_), "cold.": measured.cold, "warm.": ~measured.cold}
     if len(measured.new):
         parts |= {"new.": measured.new, "known.": ~measured.new}
+    if measured.young.any():
+        parts |= {"young.": measured.young, "old.": ~measured.young}
     return {name: rows for name, rows in parts.items() if not name or rows.sum() >= SMALLEST_SLICE}
 
 

@@ -30,6 +30,7 @@ def saved(prequential: Prequential) -> Arrays:
         "labels": _joined([measured.labels for measured in windows], np.float64),
         "cold": _joined([measured.cold for measured in windows], np.bool_),
         "new": _joined([measured.new for measured in windows], np.bool_),
+        "young": _joined([measured.young for measured in windows], np.bool_),
         "lists": np.array(
             [
                 (number, origin.partition, origin.offset, row)
@@ -67,7 +68,9 @@ def recall(prequential: Prequential, state: Mapping[str, NDArray[Any]]) -> None:
             cold=arrays["cold"][span],
             first={Origin(Impression.topic, partition, offset): row for _, partition, offset, row in lists.tolist()},
             rivals={name: column for name, column in _of(columns, "rivals/").items() if not np.isnan(column).all()},
-            new=arrays["new"][span] if "new" in arrays else np.zeros(rows, np.bool_),  # a checkpoint from before it was noted
+            # neither is in a checkpoint from before it was noted
+            new=arrays["new"][span] if "new" in arrays else np.zeros(rows, np.bool_),
+            young=arrays["young"][span] if "young" in arrays else np.zeros(rows, np.bool_),
         )
         (prequential.settled if number < settled else prequential.waiting).append(measured)
     prequential.exposures |= zip(arrays["shown"].tolist(), arrays["shown_times"].tolist(), strict=True)

@@ -31,6 +31,8 @@ PREDICTED = 4_096
 """Rows scored at once."""
 SWEEP = 86_400.0
 """Event time between two sweeps of expired rows."""
+AGE, YOUNG_S = "item.age_s", 7 * 86_400.0
+"""The input that tells seconds since an item's first event, and below what an item is young."""
 
 
 class Learner:
@@ -90,6 +92,13 @@ class Learner:
         """Whether the user of each row has no row yet. Shape (n,)."""
         unknown: NDArray[np.bool_] = self.tables.maps["user"].find(batch.keys["user"]) == 0
         return unknown
+
+    def young(self, batch: Batch) -> NDArray[np.bool_]:
+        """Whether the item of each row had its first event less than a week before, or none. Shape (n,); none where no input tells."""
+        if AGE not in self.inputs.candidate:
+            return np.zeros(len(batch), np.bool_)
+        old: NDArray[np.bool_] = batch.candidate_features[:, self.inputs.candidate.index(AGE)] >= YOUNG_S
+        return ~old
 
     def learn(self, batch: Batch, window: int) -> None:
         """One pass over a window's batch, in its order. The window's number fixes what dropout leaves out.

@@ -8,6 +8,7 @@ from shared.tasks import Task
 
 METRICS = ("auc", "logloss", "ece", "group_auc")
 PREDICTIONS = {"live": "the learner", "calibrated": "the learner, calibrated", "served": "as served", "frozen": "the frozen base"}
+SLICES = {"": "", "cold.": ", items shown fewer than 20 times", "young.": ", items first acted upon within a week"}
 
 
 def card(task: Task, inputs: Inputs, trainable: tuple[str, ...], version: str, created: float, metrics: Mapping[str, float]) -> str:
@@ -61,7 +62,7 @@ def _quality(metrics: Mapping[str, float]) -> Iterator[str]:
     yield ""
     yield f"| | {' | '.join(METRICS)} |"
     yield f"|---|{'---|' * len(METRICS)}"
-    for slice_name, title in (("", ""), ("cold.", ", items shown fewer than 20 times")):
+    for slice_name, title in SLICES.items():
         for prediction, name in PREDICTIONS.items():
             values = [metrics.get(f"{prediction}.{slice_name}{metric}") for metric in METRICS]
             if any(value is not None for value in values):
