@@ -30,6 +30,8 @@ CLOSE = (b"connection", b"close")
 CHALLENGE = (b"www-authenticate", b"Bearer")
 BODY_SECONDS = 1.0
 """How long a request's body may take."""
+LOGGED_S = 1.0
+"""Seconds between two answers that are logged; at the level ``debug`` each one is."""
 ROUTES = ("/rank", "/recommend", "/explain")
 SCOPES = ("rank", "explain")
 """Of API keys; who may rank may ask for recommendations too."""
@@ -55,13 +57,14 @@ class Doors:
         self._leave: Callable[[], None] = lambda: None
         self._concurrency, self._body_bytes, self._in_work = 0, 0, 0
         self._access = Access()
-        self._noted = False
+        self._logged_s, self._logged_at = LOGGED_S, 0.0
 
     def open(self, ranker: Ranker, concurrency: int, body_bytes: int, access: Access) -> None:
         """Answer with this ranker those whom ``access`` lets in, so many requests at once."""
         self._access = access
         self._ranker, self._concurrency, self._body_bytes = ranker, concurrency, body_bytes
-        self._noted = logging.getLogger().isEnabledFor(logging.DEBUG)
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            self._logged_s = 0.0
 
     def on_failure(self, leave: Callable[[], None]) -> None:
         """What to do when the service cannot go on."""
@@ -98,8 +101,9 @@ class Doors:
             return _refusal(422, error.reason, field=error.field)
         except Unavailable as error:
             return _refusal(503, str(error), RETRY)
-        if self._noted:
-            _log.debug("answered", route=route, request_id=answer.request_id, bundle=answer.bundle, degraded=answer.degraded)
+        if (now := time.monotonic()) - self._logged_at >= self._logged_s:
+            self._logged_at = now
+            _log.info("answered", route=route, request_id=answer.request_id, bundle=answer.bundle, degraded=answer.degraded)
         return 200, _encode(answer), ()
 
     def _have_room(self) -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 
 from services.ranking import doors
 from services.ranking.doors import Doors
@@ -79,3 +80,13 @@ async def test_while_all_places_are_taken_no_body_is_read(opened: Doors, ranker:
     assert (await opened.reply(SCOPE, sent()))[0] == 503
     ranker.told.set()
     assert (await first)[0] == 200
+
+
+async def test_one_answer_a_second_is_logged_with_its_ids(opened: Doors, ranker: Ranker, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranker.told.set()
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(5):
+            assert (await opened.reply(SCOPE, sent(BODY)))[0] == 200
+        monkeypatch.setattr(opened, "_logged_at", 0.0)
+        await opened.reply(SCOPE, sent(BODY))
+    assert [(line["event"], line["request_id"], line["bundle"]) for line in lines] == [("answered", "r", "b")] * 2
