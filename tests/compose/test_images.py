@@ -47,6 +47,12 @@ def test_serving_images_hold_neither_torch_nor_feast(name: str) -> None:
     assert not {"torch", "feast", "triton"} & set(listed(name))
 
 
+def test_the_ranking_image_has_not_outgrown_its_350_mb() -> None:
+    """Packages of 251 MB as installed made an image of 344 (``infra/images/README.md``)."""
+    sizes = {package: sum(file.size or 0 for file in distribution(package).files or ()) / 1e6 for package in listed("ranking")}
+    assert sum(sizes.values()) <= 257, sorted(sizes.items(), key=lambda one: -one[1])[:5]
+
+
 def _installed(name: str, folder: Path) -> Path:
     """A folder of packages as the image has it: links to what this environment holds of them."""
     for package in listed(name):

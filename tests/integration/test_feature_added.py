@@ -1,40 +1,63 @@
 """A Field added under load: no failed request, no counter that starts anew, no bundle refused."""
 
 import asyncio
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import numpy as np
 import pytest
 import redis
+from redis.asyncio import Redis
 
 from shared.features.assemble import Assembler
-from shared.features.plan import Field, Plan
-from shared.features.plans import CATALOGUE, ITEM, Plans
+from shared.features.plan import Plan
+from shared.features.plans import CATALOGUE, Plans
 from shared.messages import Inputs
 from shared.settings import Settings
 from shared.tasks import RANKING
 from tests.bundles import Publisher, a_model
 from tests.feature_service import Traffic, Worker, apply_plans, differences, read_log, settled
-from tests.features import declared_plans
 from tests.ranking import Service, a_publisher, running
 
 pytestmark = pytest.mark.engines
-ADDED = Field("item_favourites_7d", "<f8", tags={"statistic": "count", "action": "favourite", "horizon": "604800"})
+ROOT = Path(__file__).parents[2]
+ADDED = "item_favourites_7d"
+LINE, BEFORE = f'total("{ADDED}", "count", "favourite", 604_800),', '*prices("item"),'
+"""What somebody writes into ``feature_repo/definitions.py``, and before which line."""
 INPUT = "item.favourites_7d"
 ITEMS = [f"i{n}" for n in range(40)]
 PATIENCE_S = 10.0
 """Of ranking for its store: the machine's pauses are not what is tested."""
 
 
-def with_the_field() -> list[Plan]:
-    """The declared plans after somebody added a Field, in the middle as Feast's order has it."""
-    return [
-        plan if plan.view != ITEM else msgspec.structs.replace(plan, fields=(*plan.fields[:5], ADDED, *plan.fields[5:]))
-        for plan in declared_plans()
-    ]
+def add_the_field(environment: dict[str, str], folder: Path) -> None:
+    """Write the Field into a copy of the declarations, in the middle of its view, and ``feast apply`` them."""
+    repo = shutil.copytree(ROOT / "feature_repo", folder / "shop" / "feature_repo")
+    (repo.parent / ".state" / "feast").mkdir(parents=True)
+    definitions = repo / "definitions.py"
+    assert definitions.read_text().count(BEFORE) == 1
+    definitions.write_text(definitions.read_text().replace(BEFORE, f"{LINE}\n        {BEFORE}"))
+    shop = {**os.environ, **environment, "PYTHONPATH": str(repo.parent), "FEAST_USAGE": "False"}
+    feast = Path(sys.executable).with_name("feast")
+    done = subprocess.run([feast, "-c", repo, "apply"], env=shop, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def applied(settings: Settings) -> Plans:
+    """The newest plans, the Field among them."""
+
+    async def load() -> Plans:
+        async with Redis.from_url(settings.redis) as client:
+            return await Plans.load(client, settings.project)
+
+    plans = asyncio.run(load())
+    assert ADDED in plans.item.plan.dtype.names
+    return plans
 
 
 def inputs_of(made: Plans) -> Inputs:
@@ -69,7 +92,7 @@ class Customer:
 
 def learned(settings: Settings, publisher: Publisher) -> Publisher:
     """What an updater does whose base reads the added Field too."""
-    model = a_model(items=200, settings=publisher.model.settings, inputs=inputs_of(Plans.of(with_the_field())))
+    model = a_model(items=200, settings=publisher.model.settings, inputs=inputs_of(applied(settings)))
     newer = Publisher(publisher.storage, publisher.signer, model, window=publisher.window)
     newer.full()
     return newer
@@ -95,7 +118,7 @@ def test_a_field_added_under_load_with_a_rolling_restart(
         publishing = asyncio.create_task(publish(publisher, customer))
         try:
             await asyncio.sleep(2)
-            await asyncio.to_thread(apply_plans, fresh_settings, with_the_field())
+            await asyncio.to_thread(add_the_field, environment, tmp_path)
             for worker in workers:
                 await asyncio.to_thread(worker.stop)
                 await asyncio.to_thread(worker.start)
@@ -121,32 +144,24 @@ def test_a_field_added_under_load_with_a_rolling_restart(
     log = asyncio.run(read_log(fresh_settings))
     assert customer.answers > 50
     assert len(customer.bundles) > 5
-    assert differences(upgraded(fresh_settings), log, with_the_field(), ignored=ADDED.name) == []
+    plans = applied(fresh_settings)
+    upgrade(fresh_settings, plans)
+    assert differences(fresh_settings, log, [view.plan for view in plans.views.values()], ignored=ADDED) == []
     counted = sum(item["values"][INPUT] > 0 for item in read["items"])
-    assert counted == favourites(fresh_settings) > 0
+    assert counted == favourites(fresh_settings, plans.item.plan) > 0
 
 
-def upgraded(settings: Settings) -> Settings:
-    """Turn the rows that nobody touched since into the new plan's, as any reader does."""
-
-    async def turn() -> None:
-        from redis.asyncio import Redis
-
-        client = Redis.from_url(settings.redis)
-        plans = await Plans.load(client, settings.project)
+def upgrade(settings: Settings, plans: Plans) -> None:
+    """Turn the rows that nobody touched since into the new plans', as any reader does."""
+    with redis.Redis.from_url(settings.redis) as store:
         for name, view in plans.views.items():
             if name != CATALOGUE:
-                async for key in client.scan_iter(match=f"{settings.project}/{name}/*", count=1_000):
-                    await client.set(key, view.upgrade(await client.get(key)))
-        await client.aclose()
-
-    asyncio.run(turn())
-    return settings
+                for key in store.scan_iter(match=f"{settings.project}/{name}/*", count=1_000):
+                    store.set(key, view.upgrade(store.get(key)))
 
 
-def favourites(settings: Settings) -> float:
-    """Items' favourites counted since the field is there."""
-    plan = next(plan for plan in with_the_field() if plan.view == ITEM)
+def favourites(settings: Settings, plan: Plan) -> int:
+    """Items whose favourites were counted since the field is there."""
     with redis.Redis.from_url(settings.redis) as store:
         values = [value for value in store.mget(plan.keys(ITEMS)) if value]
-    return float(sum(np.frombuffer(value, plan.dtype, 1)[0][ADDED.name] > 0 for value in values))
+    return sum(np.frombuffer(value, plan.dtype, 1)[0][ADDED] > 0 for value in values)
