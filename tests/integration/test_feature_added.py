@@ -27,7 +27,8 @@ from tests.ranking import Service, a_publisher, running
 pytestmark = pytest.mark.engines
 ROOT = Path(__file__).parents[2]
 ADDED = "item_favourites_7d"
-LINE, BEFORE = f'total("{ADDED}", "count", "favourite", 604_800),', '*prices("item"),'
+LINE = f'Field(name="{ADDED}", dtype=Float64, tags={{"statistic": "count", "action": "favourite", "horizon": "604800"}}),'
+BEFORE = '*prices("item"),'
 """What somebody writes into ``feature_repo/definitions.py``, and before which line."""
 INPUT = "item.favourites_7d"
 ITEMS = [f"i{n}" for n in range(40)]
