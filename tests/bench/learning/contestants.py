@@ -41,6 +41,7 @@ WABBIT: tuple[Setting, ...] = (
     {"arguments": "-q uw -q ic -l 0.1"},
     {"arguments": "-q dd -l 0.1"},
 )
+WABBIT_OF_THE_STUDY: tuple[Setting, ...] = ({"arguments": "-q uw -q ic --ignore d"}, {"arguments": "-q uw -q ic --ignore d -l 0.1"})
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ CONTESTANTS: dict[str, Contestant] = {
         "the same model trained anew on everything each 6 h", ours(Retrained, period=6 * HOUR), like="frozen_counters"
     ),
     "vowpal_wabbit": Contestant("Vowpal Wabbit, ids, title words and counters in bins", vowpal, WABBIT, draws=False),
+    "vowpal_wabbit_ids": Contestant("Vowpal Wabbit, ids and title words alone", vowpal, WABBIT_OF_THE_STUDY, draws=False),
     "river_lr": Contestant(
         "River, logistic regression, the same tokens", river_regression, ({"rate": 0.1}, {"rate": 0.03}), draws=False
     ),

@@ -101,7 +101,17 @@ SETS = {
             task=_task("purchase"),
             window=DAY,
             delays=Delays(median=600.0, p90=7_200.0, attribution=DAY),
-            models=(*ALWAYS, *TEXT, *DELAYED, "lightgbm_static", "lightgbm_weekly", "retrained_weekly", *ages("1d"), *MISHAPS),
+            models=(
+                *ALWAYS,
+                *TEXT,
+                *DELAYED,
+                "vowpal_wabbit_ids",
+                "lightgbm_static",
+                "lightgbm_weekly",
+                "retrained_weekly",
+                *ages("1d"),
+                *MISHAPS,
+            ),
         ),
         PublicSet(
             name="trivago",
@@ -145,6 +155,7 @@ SETS = {
                 "lightgbm_static",
                 "lightgbm_weekly",
                 "retrained_weekly",
+                *ages("1d"),
             ),
         ),
         PublicSet(
@@ -193,7 +204,7 @@ SETS = {
             task=_task("click", open_bandit.CONTEXT, (64, 32), batch=64),
             window=HOUR,
             delays=Delays(median=30.0, p90=300.0, attribution=1_800.0),
-            models=(*ALWAYS, "lightgbm_static", "lightgbm_daily", "retrained_daily"),
+            models=(*ALWAYS, "lightgbm_static", "lightgbm_daily", "retrained_daily", *ages("1h", "7d")),
         ),
         PublicSet(
             name="rees46",
@@ -206,7 +217,7 @@ SETS = {
             task=_task("view", (), (64, 32), batch=64),
             window=60.0,
             delays=Delays(median=5.0, p90=60.0, attribution=1_800.0),
-            models=(*ALWAYS, *DELAYED, "views", "seen_before", "lightgbm_static"),
+            models=(*ALWAYS, *DELAYED, "views", "seen_before", "lightgbm_static", "age_10min", "age_1h"),
         ),
         PublicSet(
             name="retail_rocket",
