@@ -94,7 +94,7 @@ class Learner:
         return unknown
 
     def young(self, batch: Batch) -> NDArray[np.bool_]:
-        """Whether the item of each row had its first event less than a week before, or none. Shape (n,); false without the input."""
+        """Whether each row's item had its first event less than a week before, or none. Shape (n,); false if no input tells."""
         if AGE not in self.inputs.candidate:
             return np.zeros(len(batch), np.bool_)
         old: NDArray[np.bool_] = batch.candidate_features[:, self.inputs.candidate.index(AGE)] >= YOUNG_S
