@@ -7,6 +7,9 @@ the median of the turns' ratios counts.
 
 Busy is compared with busy: eight clients leave the worker as little rest as the loop has. One client lets it sleep twice for each
 request, and who wakes finds caches cold: so that is compared with the same loop asleep for as long between two turns.
+
+``--traces`` says instead what OpenTelemetry costs the busy service: off, with the share of calls followed that is the default, and
+with each followed.
 """
 
 import argparse
@@ -18,8 +21,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import aiohttp
@@ -34,6 +38,7 @@ from tests.bench.goals import Goal, judged
 from tests.bench.plain.loop import CANDIDATES, ITEMS, USERS
 from tests.conftest import variables
 from tests.ranking import a_publisher, fill_store, running, shop_inputs, shop_model
+from tests.spans import received
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 LOOP_RATIO, PLAIN_RATIO = 1.8, 0.1
@@ -134,11 +139,34 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise TimeoutError(log.read_text()[-2000:])
 
 
+def traced(settings: Settings, folder: Path, each: int) -> None:
+    """Three services side by side in turns: CPU of a request where none, few and all are followed."""
+    with received() as spans, ExitStack() as stack:
+        shares: dict[str, dict[str, Any]] = {
+            "off": {},
+            "1 in 100 followed": {"traces": spans.url},
+            "each followed": {"traces": spans.url, "traces_share": 1.0},
+        }
+        services = {name: stack.enter_context(running(settings, folder, **more)) for name, more in shares.items()}
+        turns = [[served(one.url, one.process.pid, each, 8)[0] for one in services.values()] for _ in range(TURNS)]
+    medians = np.median(turns, axis=0)
+    ratios = np.median(np.array(turns) / np.array(turns)[:, :1], axis=0)
+    print(f"{CANDIDATES} candidates, 8 clients, CPU milliseconds of the process a request; {len(spans.found)} spans came")
+    for name, spent, ratio in zip(shares, medians, ratios, strict=True):
+        print(f"traces {name:20} {spent:7.2f}  {ratio:5.2f} x off")
+
+
 def main() -> int:
     """Measure and print; 0 when both ratios are reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=2_000)
-    count = parser.parse_args().requests
+    parser.add_argument("--traces", action="store_true", help="what they cost, alone")
+    arguments = parser.parse_args()
+    count = arguments.requests
+    if arguments.traces:
+        with tempfile.TemporaryDirectory() as name, shop(Path(name)) as settings:
+            traced(settings, Path(name), count // TURNS)
+        return 0
     with tempfile.TemporaryDirectory() as name, shop(Path(name)) as settings:
         folder = Path(name)
         turns, seconds, each = [], [], count // TURNS
