@@ -24,6 +24,8 @@ def test_the_next_life_settles_the_same_rows_with_the_same_labels() -> None:
     shows(one, range(1, 5), 100.0)
     one.ripen(110.0)
     shows(one, range(5, 9), 108.0, rival=True)
+    for part in (*one.settled, *one.waiting):
+        part.young[::2] = True
     other = prequential()
     recall(other, saved(one))
     for life in (one, other):

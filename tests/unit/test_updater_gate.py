@@ -7,9 +7,12 @@ import numpy as np
 
 from services.updater.evaluation.prequential import Measured, Prequential
 from services.updater.guards.gate import Gate
+from services.updater.learning.learner import AGE
+from shared.features.assemble import Assembler
 from shared.messages import Inputs
 from shared.tasks import GateSettings
 from tests import learning
+from tests.features import plans
 
 
 def test_the_gate_refuses_weights_that_are_not_numbers_or_too_large() -> None:
@@ -101,7 +104,8 @@ def test_a_user_is_new_until_the_learner_has_a_row_of_theirs() -> None:
 
 
 def test_an_item_is_young_for_a_week_after_its_first_event_and_measured_apart() -> None:
-    inputs = Inputs(user=learning.INPUTS.user, candidate=("sold_1d", "item.age_s"))
+    assert AGE in Assembler(plans(), ()).inputs.candidate  # or no item that is really shown would be young
+    inputs = Inputs(user=learning.INPUTS.user, candidate=("sold_1d", AGE))
     lists = learning.batch([learning.shown(offset, inputs=inputs) for offset in range(500)], inputs)
     ages = [3_600.0, 7 * 86_400.0 - 1, 7 * 86_400.0, np.nan, 9e9, 9e9]
     lists.candidate_features[:, 1] = np.resize(ages, len(lists))
