@@ -115,6 +115,13 @@ def test_promtool_passes_the_rules(command: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_rules_tests_say_in_which_order_the_groups_are_evaluated() -> None:
+    said = yaml.safe_load((FOLDER / "tests" / "alerts.yml").read_text())["group_eval_order"]
+    assert sorted(said) == sorted(group["name"] for group in RULES)
+    recording = [group["name"] for group in RULES if any("record" in rule for rule in group["rules"])]
+    assert set(said[: len(recording)]) == set(recording)
+
+
 @pytest.mark.parametrize("name", ALERTS)
 def test_every_alert_has_a_test_in_which_it_fires(name: str) -> None:
     cases = yaml.safe_load((FOLDER / "tests" / "alerts.yml").read_text())["tests"]
