@@ -2,7 +2,7 @@
 
 ``python -m tests.faults.hasty_features fence`` counts what a row already contains; ``order`` moves the markers before the rows are
 written; ``marker`` does not look whether the markers are as it left them; ``version`` lets an older row replace a newer one;
-``acknowledged`` moves on before Kafka has the items' events.
+``acknowledged`` moves on before Kafka has the items' events; ``whole`` goes on after a flush that failed half way.
 """
 
 import sys
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from redis.exceptions import RedisError
 
 from services.features import __main__ as entry
 from services.features import flush, items, markers, users
@@ -68,12 +69,29 @@ def without_acknowledged() -> None:
     flush.Flush._send = on_their_way  # type: ignore[method-assign]
 
 
+def without_whole() -> None:
+    """A flush that fails is forgotten: the next one goes on from here."""
+    flush_all = flush.Flush.__call__
+
+    async def whatever_comes(self: flush.Flush) -> dict[markers.Place, int]:
+        positions = self.pending.positions
+        try:
+            return await flush_all(self)
+        except RedisError:
+            self._broken = False
+            self.pending.positions = positions | self.pending.positions
+            return {}
+
+    flush.Flush.__call__ = whatever_comes  # type: ignore[method-assign]
+
+
 SAFEGUARDS = {
     "fence": without_fence,
     "order": without_order,
     "marker": without_marker,
     "version": without_version,
     "acknowledged": without_acknowledged,
+    "whole": without_whole,
 }
 
 if __name__ == "__main__":

@@ -1,29 +1,35 @@
 """The updater without one of its safeguards: what shows that the kill tests can fail.
 
 ``python -m tests.faults.hasty_updater plan`` learns a window before Kafka has its plan; ``again`` gives a bundle up when the
-storage is away; ``epoch`` goes on although a newer updater took over.
+storage is away; ``epoch`` goes on although a newer updater took over; ``replay`` does not learn again what was planned since its
+checkpoint; ``turn`` learns it again, but leaves out what those plans say of the race.
 """
 
 import asyncio
 import contextlib
+import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import uvloop
 
 from services.updater import __main__ as entry
+from services.updater import loop
 from services.updater.publishing.bundle import Release
 from services.updater.publishing.publisher import Publisher, Saved
 from services.updater.settings import UpdaterSettings
-from services.updater.windows.kafka import PlanLog
+from services.updater.windows.kafka import KafkaWindows, PlanLog
+from services.updater.windows.window import Window
+from shared import tasks
 from shared.bundles.manifest import Pointer
 from shared.bundles.storage import Storage
 from shared.errors import Unavailable
-from shared.messages import WindowPlan
+from shared.messages import Example, WindowPlan
 from shared.telemetry import log
 from shared.topics import windows
+from tests.faults.racing_updater import TASK
 
 
 def without_plan() -> None:
@@ -73,7 +79,36 @@ def without_epoch() -> None:
     PlanLog.write, Storage.move_latest = write, move  # type: ignore[method-assign]
 
 
-SAFEGUARDS = {"plan": without_plan, "again": without_again, "epoch": without_epoch}
+def without_replay() -> None:
+    """A life goes on after the last plan, and no plan is asked whether it begins where the one before ended."""
+    begin = KafkaWindows.__init__
+
+    def after(
+        self: KafkaWindows, settings: UpdaterSettings, log: PlanLog, consumer: Any, letters: Any, replay: list[WindowPlan],
+        offsets: dict[str, int], *more: Any,
+    ) -> None:  # fmt: skip
+        planned = {partition: end for plan in replay for partition, (_, end) in plan.ranges.items()}
+        begin(self, settings, log, consumer, letters, [], offsets | planned, *more)
+
+    def wherever(offsets: Mapping[str, int], plan: WindowPlan) -> dict[str, int]:
+        return dict(offsets) | {partition: end for partition, (_, end) in plan.ranges.items()}
+
+    KafkaWindows.__init__, loop.advanced = after, wherever  # type: ignore[method-assign, assignment]
+
+
+def without_turn() -> None:
+    """A life learns with its own champion, whatever earlier ones planned."""
+    admit = loop.Student.admit
+
+    def by_itself(self: loop.Student, window: Window) -> tuple[list[Example], Any]:
+        alone = msgspec.structs.replace(window.plan, race=None) if window.replayed else window.plan
+        return admit(self, dataclasses.replace(window, plan=alone))
+
+    loop.Student.admit = by_itself  # type: ignore[method-assign]
+    tasks.TASKS[TASK.name] = TASK
+
+
+SAFEGUARDS = {"plan": without_plan, "again": without_again, "epoch": without_epoch, "replay": without_replay, "turn": without_turn}
 
 if __name__ == "__main__":
     SAFEGUARDS[sys.argv[1]]()

@@ -20,6 +20,9 @@ from tests.faults import MARKS, ROUNDS
 
 pytestmark = MARKS
 
+PLACES = ("collector.sent", "collector.acknowledged")
+"""Named points of a request's way."""
+
 BUDGET = 32 << 20
 """Bytes of requests that the collector takes in at once."""
 
@@ -82,7 +85,7 @@ def test_killed_under_load_it_loses_nothing_that_it_answered_for(
     _assert_promises_kept(shop, fresh_settings)
 
 
-@pytest.mark.parametrize("place", ["collector.sent", "collector.acknowledged"])
+@pytest.mark.parametrize("place", PLACES)
 def test_killed_between_sending_and_answering_it_loses_nothing(
     place: str, environment: dict[str, str], fresh_settings: Settings, tmp_path: Path
 ) -> None:
@@ -100,6 +103,26 @@ def test_killed_between_sending_and_answering_it_loses_nothing(
         asyncio.run(_under_load(kills(), shop))
     _assert_promises_kept(shop, fresh_settings)
     assert max(shop.attempts.values()) > 1, "no request was cut off"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_without_waiting_what_it_answered_for_is_lost_when_it_is_killed_there(
+    place: str, environment: dict[str, str], engines: Engines, fresh_settings: Settings, tmp_path: Path
+) -> None:
+    module = "tests.faults.hasty_collector acknowledged"
+    with collecting(environment, tmp_path, module=module, FRESHET_FAILPOINT=f"{place}:200") as collector:
+        shop = Shop(collector.url, batch=2)  # few bytes: the producer still takes them in while Kafka is frozen
+
+        async def killed_while_kafka_is_frozen() -> None:
+            await _more(shop)
+            os.kill(engines.kafka.pid, signal.SIGSTOP)
+            try:
+                await asyncio.to_thread(_wait_for_death, collector)
+            finally:
+                os.kill(engines.kafka.pid, signal.SIGCONT)
+
+        asyncio.run(_under_load(killed_while_kafka_is_frozen(), shop))
+    assert shop.promised.keys() - set(_event_ids(fresh_settings).values())
 
 
 def _wait_for_death(collector: Collector) -> None:

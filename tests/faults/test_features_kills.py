@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -126,6 +127,36 @@ def test_two_workers_one_killed_and_one_frozen(start: Start, fresh_settings: Set
 
 def test_without_versions_a_woken_worker_would_write_what_is_old(start: Start, fresh_settings: Settings) -> None:
     assert _frozen(start, fresh_settings, "-m", "tests.faults.hasty_features", "version") != []
+
+
+def _without_valkey(start: Start, settings: Settings, engines: Engines, *command: str) -> list[str]:
+    """Valkey is killed when a flush is about to write the rows, and started again once it has failed; what is wrong afterwards.
+
+    Nothing more is sent from then on: no later event has the same row written anew.
+    """
+    worker = start("one", *command, failpoint="features.flush.sent:30:freeze", wait=False)
+
+    async def trouble() -> None:
+        async with asyncio.timeout(120):
+            while not worker.frozen:  # noqa: ASYNC110 (nobody sets an event for what another process does)
+                await asyncio.sleep(0.02)
+
+    asyncio.run(under_load(settings, trouble, rate=300))
+    engines.valkey.kill()
+    worker.send(signal.SIGCONT)
+    time.sleep(1)  # to fail
+    engines.valkey.start()
+    worker.failpoint = ""
+    worker.wait_ready()
+    return wrong(settings)
+
+
+def test_valkey_killed_in_the_middle_of_a_flush(start: Start, fresh_settings: Settings, engines: Engines) -> None:
+    assert _without_valkey(start, fresh_settings, engines) == []
+
+
+def test_without_ending_after_half_a_flush_rows_would_be_lost(start: Start, fresh_settings: Settings, engines: Engines) -> None:
+    assert _without_valkey(start, fresh_settings, engines, "-m", "tests.faults.hasty_features", "whole") != []
 
 
 def test_valkey_killed_under_load(start: Start, fresh_settings: Settings, engines: Engines) -> None:

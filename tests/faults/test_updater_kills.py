@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services.updater.windows.plans import window_of
 from shared.bundles.storage import Storage
 from shared.messages import Example
 from shared.settings import Settings
@@ -101,17 +102,16 @@ def test_kills_at_named_points_and_at_random_change_no_weight(updaters: Updaters
     chance = random.Random(5)
     load.start()
     for n, point in enumerate(POINTS * ROUNDS):
-        doomed = updaters.start(failpoint=f"{point}:{1 + n // len(POINTS) % 3}", full_s=1, checkpoint_s=1)
-        assert doomed.died() == -signal.SIGKILL, doomed.log.read_text()[-3000:]
+        _kill_at(updaters, f"{point}:{1 + n // len(POINTS) % 3}", full_s=1, checkpoint_s=1)
     for _ in range(ROUNDS):
         assert _kill_in_flight(updaters, chance) > 0
     settle(updaters, load)
     assert wrong(updaters.settings, load.sent) == []
 
 
-def _kill_in_flight(updaters: Updaters, chance: random.Random) -> int:
+def _kill_in_flight(updaters: Updaters, chance: random.Random, **more: object) -> int:
     """Kill an updater at a random moment with examples on their way into what is served; returns how many there were."""
-    doomed = updaters.start().ready()
+    doomed = updaters.start(**more).ready()
     time.sleep(chance.uniform(0.1, 1.5))
     while not (flying := lineage.unlearned(updaters.settings)):
         time.sleep(0.02)
@@ -120,23 +120,62 @@ def _kill_in_flight(updaters: Updaters, chance: random.Random) -> int:
     return flying
 
 
+def _kill_at(updaters: Updaters, point: str, **more: object) -> None:
+    doomed = updaters.start(failpoint=point, **more)
+    assert doomed.died() == -signal.SIGKILL, doomed.log.read_text()[-3000:]
+
+
+@pytest.mark.parametrize("point", ["publish:3", ""])
+def test_what_a_killed_one_had_learned_would_be_lost_were_its_plans_not_learned_again(
+    point: str, updaters: Updaters, load: Load
+) -> None:
+    load.start()
+    if point:
+        _kill_at(updaters, point, checkpoint_s=1000)
+    else:
+        _kill_in_flight(updaters, random.Random(5), checkpoint_s=1000)
+    before = load.sent
+    until(lambda: load.sent >= before + 20)  # for a next window
+    settle(updaters, load, without="replay")
+    assert "the checkpoint's weights" in wrong(updaters.settings, load.sent)
+
+
 def test_kills_around_a_promotion_change_no_weight(updaters: Updaters, load: Load) -> None:
     racing = {"module": "tests.faults.racing_updater"}
     load.start()
     for _ in range(max(1, ROUNDS // 5)):
         for n, point in enumerate(POINTS):
-            doomed = updaters.start(failpoint=f"{point}:{1 + n % 3}", full_s=1, checkpoint_s=1, **racing)
-            assert doomed.died() == -signal.SIGKILL, doomed.log.read_text()[-3000:]
+            _kill_at(updaters, f"{point}:{1 + n % 3}", full_s=1, checkpoint_s=1, **racing)
         doomed = updaters.start(full_s=1, checkpoint_s=1, **racing).ready()
-        until(lambda doomed=doomed: _promoted(updaters.settings) or doomed.popen.poll() is not None, 180)
+        until(lambda doomed=doomed: _promotion(updaters.settings) > 0 or doomed.popen.poll() is not None, 180)
         doomed.kill()
     settle(updaters, load, **racing)
-    assert _promoted(updaters.settings)
+    assert _promotion(updaters.settings)
     assert wrong(updaters.settings, load.sent, TASK) == []
 
 
-def _promoted(settings: Settings) -> bool:
-    return any(plan.race and plan.race.promotes for plan in lineage.planned(settings).lineage)
+def _promotion(settings: Settings) -> int:
+    """The window whose plan has promoted a challenger; 0 before there is one."""
+    return next((plan.window for plan in lineage.planned(settings).lineage if plan.race and plan.race.promotes), 0)
+
+
+def test_a_promotion_that_its_plan_tells_in_vain_is_noticed(updaters: Updaters, load: Load) -> None:
+    load.start()
+    doomed = updaters.start(module="tests.faults.racing_updater", checkpoint_s=1000).ready()
+    until(lambda: _promotion(updaters.settings) > 0, 180)
+    promotion = _promotion(updaters.settings)
+    until(lambda: _served_window(updaters.settings) >= promotion)
+    doomed.kill()
+    load.stop()
+    hasty = updaters.start(without="turn")
+    assert hasty.died() == 1
+    assert "differ from" in hasty.log.read_text()
+
+
+def _served_window(settings: Settings) -> int:
+    pointer = Storage.connect(settings).pointer("latest")
+    assert pointer is not None
+    return window_of(pointer.version)
 
 
 def _pointed_at(settings: Settings) -> int:
