@@ -100,6 +100,11 @@ run "the_loop" {
   }
 
   assert {
+    condition     = alltrue(flatten([for statements in values(local.statements) : [for s in statements : [for a in s.actions : !(startswith(a, "s3:DeleteObjectVersion") || a == "s3:*")]]]))
+    error_message = "No service deletes for good: it marks, and lifecycle deletes what is marked."
+  }
+
+  assert {
     condition = toset([for name, statements in local.statements : name if anytrue(flatten([for s in statements : [for r in s.resources :
     contains(s.actions, "s3:PutObject") && (strcontains(r, "/history/") || endswith(r, "shop/*"))]]))]) == toset(["features"])
     error_message = "Only features write the history."

@@ -46,6 +46,11 @@ run "storage" {
   }
 
   assert {
+    condition     = anytrue([for rule in aws_s3_bucket_lifecycle_configuration.data.rule : rule.id == "noncurrent" && rule.status == "Enabled" && one(rule.noncurrent_version_expiration).noncurrent_days == 7])
+    error_message = "Lifecycle deletes what was marked as deleted a week ago."
+  }
+
+  assert {
     condition     = anytrue(flatten([for rule in aws_s3_bucket_lifecycle_configuration.data.rule : [for it in rule.expiration : it.expired_object_delete_marker]]))
     error_message = "Of what was deleted nothing stays for ever, not even the mark that it was."
   }
