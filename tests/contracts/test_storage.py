@@ -1,18 +1,22 @@
-"""The bucket in memory and a real one keep the same promises."""
+"""The bucket in memory and real ones, versioned as on AWS or not, keep the same promises."""
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from infra.local import engines as local
+from infra.local import probes
 from shared.bundles.manifest import Manifest, Pointer, version
 from shared.bundles.objects import Lost, MemoryObjects, Objects, S3Objects
 from shared.bundles.signing import opened, sign, signing_key, verify_key, write_keys
 from shared.bundles.storage import Storage
 from shared.errors import BundleRefused, Fenced
 from shared.messages import Inputs
+from shared.settings import Settings
 
 
 def a_manifest(window: int = 1, **changes: object) -> Manifest:
@@ -29,14 +33,22 @@ def a_pointer(window: int = 1, epoch: int = 1) -> Pointer:
     return Pointer(task="ranking", version=version(window, epoch), epoch=epoch, full=version(window, epoch), moved_at=float(window))
 
 
-@pytest.fixture(params=["memory", pytest.param("s3", marks=pytest.mark.engines)])
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.engines) for name in ("s3", "versioned"))])
 def objects(request: pytest.FixtureRequest) -> Iterator[Objects]:
     if request.param == "memory":
         yield MemoryObjects()
         return
-    bucket = S3Objects.connect(request.getfixturevalue("fresh_settings"))
+    settings = request.getfixturevalue("fresh_settings")
+    if request.param == "versioned":
+        _version(settings)
+    bucket = S3Objects.connect(settings)
     yield bucket
     bucket.close()
+
+
+def _version(settings: Settings) -> None:
+    with closing(probes.s3_client(settings.s3, local.CREDENTIALS)) as s3:
+        s3.put_bucket_versioning(Bucket=settings.bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
 @pytest.fixture
@@ -64,6 +76,28 @@ def test_a_replace_needs_the_tag_that_stands(objects: Objects) -> None:
 def test_a_missing_key_reads_as_nothing_and_may_be_deleted(objects: Objects) -> None:
     objects.delete("never")
     assert objects.read("never") is None
+
+
+def test_a_deleted_key_is_in_no_list_and_may_be_created_again(objects: Objects) -> None:
+    objects.create("a", b"1")
+    objects.delete("a")
+    assert objects.list("") == []
+    objects.create("a", b"1")
+    assert objects.read("a").data == b"1"
+
+
+@pytest.mark.engines
+def test_what_is_deleted_in_a_versioned_bucket_is_marked_and_still_there(fresh_settings: Settings) -> None:
+    _version(fresh_settings)
+    objects = S3Objects.connect(fresh_settings)
+    objects.create("a", b"1")
+    objects.delete("a")
+    objects.close()
+    with closing(probes.s3_client(fresh_settings.s3, local.CREDENTIALS)) as s3:
+        found = s3.list_object_versions(Bucket=fresh_settings.bucket)
+        assert [marker["Key"] for marker in found["DeleteMarkers"]] == ["a"]
+        kept = s3.get_object(Bucket=fresh_settings.bucket, Key="a", VersionId=found["Versions"][0]["VersionId"])
+        assert kept["Body"].read() == b"1"
 
 
 def test_keys_are_listed_by_prefix(objects: Objects) -> None:
