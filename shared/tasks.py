@@ -39,6 +39,8 @@ class LearningSettings(msgspec.Struct, frozen=True):
     the shop changes abruptly, which did better than any rate that follows a detector of drift."""
     decay_rows: int = 20_000
     dense_rate: float = 1e-3
+    average: int = 80
+    """Steps over which the dense weights are averaged for what predicts and is served; 0 serves those of the last step."""
     weight_decay: float = 0.01
     dropout: float = 0.1
     clip: float = 1.0

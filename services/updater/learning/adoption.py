@@ -24,10 +24,12 @@ class Adoption:
         fields, dense = 7 * self.dim, len(self.before.user) + len(self.before.candidate)
         source = self._source()
         columns = np.concatenate([np.arange(fields), np.where(source < 0, -1, source + fields), [fields + dense]])
-        first = {"dense": [FIRST_LAYER], "optimiser": [f"{FIRST_LAYER}.exp_avg", f"{FIRST_LAYER}.exp_avg_sq"]}
+        moments = [f"{FIRST_LAYER}.exp_avg", f"{FIRST_LAYER}.exp_avg_sq"]
+        first = {"dense": [FIRST_LAYER], "average": [FIRST_LAYER], "optimiser": moments}
         moved = {
             part: {name: _pick(parts[part][name], columns) for name in names if name in parts[part]}
             for part, names in first.items()
+            if part in parts
         }
         moved["moments"] = {name: _pick(array, source) for name, array in parts["moments"].items()}
         return {part: arrays | moved.get(part, {}) for part, arrays in parts.items()}

@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.func import functional_call
 
 from services.updater.learning.adoption import Adoption
+from services.updater.learning.average import Average
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
 from services.updater.learning.delays import Lateness, loss
@@ -57,6 +59,7 @@ class Learner:
         self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, rows, device, task.learning.admission)
         self.moments = Moments.of(columns)
         self.optimiser = Optimiser(self.model, self.tables, task.learning)
+        self.average = Average(self.model, task.learning.average * task.learning.batch)
         self.lateness = Lateness(labels)
         self.now = self.swept = 0.0  # event time of the newest row learned, and of the last sweep
         self.listed = 0  # lines of the assortment that have their rows
@@ -66,6 +69,7 @@ class Learner:
         """From now on these parts do not move; see ``ModelSettings.frozen``. ``normaliser`` may be among them."""
         self.frozen, self._record = parts, None
         self.optimiser.freeze(parts)
+        self._settle()
 
     def join(self, together: Together) -> None:
         """From now on each step is shared with other processes, which learn the same batches from the same state."""
@@ -75,6 +79,7 @@ class Learner:
         """Begin at this share of positives: the bias is its log-odds."""
         with torch.no_grad():
             self.model.bias.fill_(float(np.log(rate / (1 - rate))))
+        self.average.begin()
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> F4:
@@ -83,7 +88,9 @@ class Learner:
         rows = torch.from_numpy(self.tables.find(batch.keys)).to(self.device)
         columns = self._columns(batch, self.moments.normaliser())
         parts = [
-            torch.sigmoid(self.model(self.tables.values[rows[span]], *(column[span] for column in columns)))
+            torch.sigmoid(
+                functional_call(self.model, self.average.values, (self.tables.values[rows[span]], *(one[span] for one in columns)))
+            )
             for span in spans(len(batch), PREDICTED)
         ]
         return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, len(self.task.labels)), np.float32)
@@ -120,13 +127,14 @@ class Learner:
             self.optimiser.pace(len(step.places))
             self._take(step)
             self.optimiser.age(len(step.places))
+            self.average.follow(len(step.places), self.optimiser.learned)
             self.tables.touched[unique[~self.optimiser.still[unique]]] = True
         self.lateness.fade(0.5 ** (len(batch) / self.task.learning.decay_rows))
         self.lateness.count(batch.labels, batch.late)
 
     def dense(self) -> dict[str, F4]:
-        """The dense weights by name, the normaliser's included. Views: copy what must not move."""
-        weights: dict[str, F4] = {name: weight.detach().cpu().numpy() for name, weight in self.model.named_parameters()}
+        """The dense weights that predict, by name, the normaliser's included. Views: copy what must not move."""
+        weights: dict[str, F4] = {name: weight.cpu().numpy() for name, weight in self.average.values.items()}
         normaliser = self.moments.normaliser()
         return weights | {"mean": normaliser.mean, "scale": normaliser.scale}
 
@@ -145,6 +153,7 @@ class Learner:
         parts: dict[str, Arrays] = {
             "tables": self.tables.state(),
             "dense": {name: weight.detach().cpu().numpy().copy() for name, weight in self.model.named_parameters()},
+            "average": self.average.state(),
             "optimiser": self.optimiser.state(),
             "moments": self.moments.state(),
             "lateness": self.lateness.state(),
@@ -170,11 +179,18 @@ class Learner:
         with torch.no_grad():
             for name, weight in self.model.named_parameters():
                 weight.copy_(torch.from_numpy(parts["dense"][name].copy()))
+        self.average.load(parts.get("average", parts["dense"]))
+        self._settle()
         self.optimiser.load(parts["optimiser"])
         self.moments = Moments.load(parts["moments"])
         self.lateness.load(parts.get("lateness", {}))
         self.now, self.swept = parts["learner"]["clock"].tolist()
         self.listed = int(parts["learner"]["listed"])
+
+    def _settle(self) -> None:
+        for name, weight in self.model.named_parameters():
+            if not weight.requires_grad:
+                self.average.settle(name)
 
     def _weight(self, label: str) -> float:
         return self.task.learning.loss_weights.get(label, 1.0)

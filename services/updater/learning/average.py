@@ -1,0 +1,54 @@
+"""The mean of the dense weights over the last rows: what predicts and is served, while steps go on from the weights themselves.
+
+Steps of a constant rate circle around the best weights, and their mean lies nearer to it (Polyak and Juditsky, 1992): a rate that
+follows the shop quickly then costs less noise. Table rows have no part in it, for each moves too seldom.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from services.updater.learning.rows import Arrays
+
+
+class Average:
+    """The mean of a model's weights by name, with a memory that fades over a horizon; of all steps while they are fewer.
+
+    Args:
+        model: whose weights.
+        horizon: rows; 0 for the weights as they are.
+    """
+
+    def __init__(self, model: nn.Module, horizon: int) -> None:
+        self._weights = {name: weight.detach() for name, weight in model.named_parameters()}
+        self._horizon = horizon
+        self.values: dict[str, Tensor] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what came before: the mean is the weights."""
+        self.values = {name: weight.clone() if self._horizon else weight for name, weight in self._weights.items()}
+
+    def follow(self, count: int, learned: int) -> None:
+        """Take in the weights after a step.
+
+        Args:
+            count: rows of the step.
+            learned: rows learned so far, with these.
+        """
+        if self._horizon:
+            share = count / max(count, min(learned, self._horizon))
+            torch._foreach_lerp_([*self.values.values()], [*self._weights.values()], share)
+
+    def settle(self, name: str) -> None:
+        """Make the weight its mean: what moves no more is served as it is."""
+        self._weights[name].copy_(self.values[name])
+
+    def state(self) -> Arrays:
+        """The mean, as arrays."""
+        return {name: value.cpu().numpy().copy() for name, value in self.values.items()}
+
+    def load(self, state: Arrays) -> None:
+        """What :meth:`state` gave."""
+        for name, value in self.values.items():
+            value.copy_(torch.from_numpy(np.array(state[name])))
