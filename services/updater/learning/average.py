@@ -1,8 +1,8 @@
 """The mean of the dense weights over the last rows: what predicts and is served, while steps go on from the weights themselves.
 
 Steps of a constant rate circle around the best weights, and their mean lies nearer to it (Polyak and Juditsky, 1992): a rate that
-follows the shop quickly then costs less noise. Table rows have no part in it: each moves too seldom, and their mean did worse. torch's
-own ``AveragedModel`` reads its count back from the device at each step, so a GPU would be waited for.
+follows the shop quickly then costs less noise. Table rows have no part in it: each moves too seldom, and their mean did worse.
+(torch's own ``AveragedModel`` reads its count back from the device at each step, so a GPU would be waited for.)
 """
 
 import numpy as np
