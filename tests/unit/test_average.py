@@ -82,3 +82,11 @@ def test_a_checkpoint_from_before_there_was_a_mean_begins_it_anew() -> None:
     old.learn(window(0), 1)
     new.load({name: array for name, array in old.state().items() if not name.startswith("average/")})
     assert np.array_equal(new.dense()["heads.weight"], old.state()["dense/heads.weight"])
+
+
+def test_without_a_horizon_from_now_on_what_is_served_stays() -> None:
+    before, after = learner(task(average=10)), learner(task(average=0))
+    for number in range(1, 4):
+        before.learn(window(20 * number), number)
+    after.load(before.state())
+    assert after.weights_sha256() == before.weights_sha256()

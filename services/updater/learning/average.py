@@ -50,6 +50,6 @@ class Average:
         return {name: value.cpu().numpy().copy() for name, value in self.values.items()}
 
     def load(self, state: Arrays) -> None:
-        """What :meth:`state` gave."""
+        """What :meth:`state` gave; without a horizon the weights become it, so that what is served stays."""
         for name, value in self.values.items():
             value.copy_(torch.from_numpy(np.array(state[name])))
