@@ -71,7 +71,7 @@ class Collector:
 
     def metric(self, name: str) -> float:
         """The value of a sample in ``/metrics``; ``name`` with its labels, as it is printed."""
-        lines = httpx.get(self.url + "/metrics", timeout=5).text.splitlines()
+        lines = httpx.get(self.url + "/metrics", timeout=60).text.splitlines()  # it may be flooded
         return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + " ")), 0.0)
 
 
