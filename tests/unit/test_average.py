@@ -6,7 +6,16 @@ import torch
 from torch import nn
 
 from services.updater.learning.average import Average
+from services.updater.learning.learner import Learner
 from tests.learning import learner, task, window
+
+WINDOWS = range(1, 30)
+
+
+def learned(one: Learner, windows: range) -> None:
+    """It learns these windows."""
+    for number in windows:
+        one.learn(window(20 * number), number)
 
 
 class Scalar(nn.Module):
@@ -31,12 +40,13 @@ def followed(horizon: int, values: list[float], count: int) -> float:
     return float(average.values["weight"])
 
 
-def test_until_the_horizon_every_step_counts_the_same() -> None:
-    assert followed(100, [1.0, 2.0, 6.0], 10) == pytest.approx(3.0)
+def test_a_young_model_looks_back_over_a_tenth_of_what_it_learned() -> None:
+    assert followed(1_000, [1.0, 2.0, 6.0], 10) == 6.0
+    assert followed(1_000, [0.0] * 19 + [1.0], 10) == pytest.approx(0.5)
 
 
 def test_beyond_the_horizon_the_past_fades() -> None:
-    assert followed(20, [0.0, 0.0, 1.0, 1.0], 10) == pytest.approx(0.75)
+    assert followed(20, [0.0] * 40 + [1.0, 1.0], 10) == pytest.approx(0.75)
 
 
 def test_a_step_longer_than_the_horizon_is_all_that_counts() -> None:
@@ -49,14 +59,11 @@ def test_without_a_horizon_the_weights_themselves_are_served() -> None:
 
 def test_the_mean_predicts_and_is_served_and_steps_go_on_from_the_weights() -> None:
     averaging, plain = (learner(task(average=steps)) for steps in (10, 0))
-    served = []
-    for number in range(1, 5):
-        for one in (averaging, plain):
-            one.learn(window(20 * number), number)
-        served.append(plain.dense()["heads.weight"].copy())
+    for one in (averaging, plain):
+        learned(one, WINDOWS)
     weights = averaging.state(), plain.state()
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[1] if name.startswith("dense/"))
-    assert not np.array_equal(averaging.dense()["heads.weight"], served[-1])
+    assert not np.array_equal(averaging.dense()["heads.weight"], plain.dense()["heads.weight"])
     asked = window(200)
     assert not np.array_equal(averaging.predict(asked), plain.predict(asked))
     for name, weight in plain.model.named_parameters():  # as if the mean had been what steps made
@@ -67,26 +74,25 @@ def test_the_mean_predicts_and_is_served_and_steps_go_on_from_the_weights() -> N
 
 def test_what_is_frozen_later_is_served_as_it_was() -> None:
     one = learner(task(average=10))
-    for number in range(1, 4):
-        one.learn(window(20 * number), number)
+    learned(one, WINDOWS)
     before = one.dense()["layers.0.weight"].copy()
+    assert not np.array_equal(one.state()["dense/layers.0.weight"], before)
     one.freeze(("layers",))
-    for number in range(4, 7):
-        one.learn(window(20 * number), number)
+    learned(one, range(30, 33))
     assert np.array_equal(one.dense()["layers.0.weight"], before)
     assert np.array_equal(one.state()["dense/layers.0.weight"], before)
 
 
 def test_a_checkpoint_from_before_there_was_a_mean_begins_it_anew() -> None:
     old, new = learner(task(average=10)), learner(task(average=1_000))
-    old.learn(window(0), 1)
+    learned(old, WINDOWS)
     new.load({name: array for name, array in old.state().items() if not name.startswith("average/")})
     assert np.array_equal(new.dense()["heads.weight"], old.state()["dense/heads.weight"])
 
 
 def test_without_a_horizon_from_now_on_what_is_served_stays() -> None:
     before, after = learner(task(average=10)), learner(task(average=0))
-    for number in range(1, 4):
-        before.learn(window(20 * number), number)
+    learned(before, WINDOWS)
+    assert not np.array_equal(before.dense()["heads.weight"], before.state()["dense/heads.weight"])
     after.load(before.state())
     assert after.weights_sha256() == before.weights_sha256()

@@ -11,13 +11,16 @@ from torch import Tensor, nn
 
 from services.updater.learning.rows import Arrays
 
+LOOK_BACK = 0.1
+"""Of all rows learned, those that the mean looks back over at most: a young model is not held to its beginnings."""
+
 
 class Average:
-    """The mean of a model's weights by name, with a memory that fades over a horizon; of all steps while they are fewer.
+    """The mean of a model's weights by name, with a memory that fades over a horizon.
 
     Args:
         model: whose weights.
-        horizon: rows; 0 for the weights as they are.
+        horizon: rows; a tenth of those learned so far while that is less. 0 for the weights as they are.
     """
 
     def __init__(self, model: nn.Module, horizon: int) -> None:
@@ -38,7 +41,7 @@ class Average:
             learned: rows learned so far, with these.
         """
         if self._horizon:
-            share = count / max(count, min(learned, self._horizon))
+            share = count / max(count, min(LOOK_BACK * learned, self._horizon))
             torch._foreach_lerp_([*self.values.values()], [*self._weights.values()], share)
 
     def settle(self, name: str) -> None:
