@@ -83,6 +83,15 @@ def test_what_is_frozen_later_is_served_as_it_was() -> None:
     assert np.array_equal(one.state()["dense/layers.0.weight"], before)
 
 
+def test_what_is_frozen_between_two_lives_is_served_as_it_was() -> None:
+    before, after = learner(task(average=10)), learner(task(average=10))
+    learned(before, WINDOWS)
+    after.freeze(("layers",))
+    after.load(before.state())
+    learned(after, range(30, 33))
+    assert np.array_equal(after.dense()["layers.0.weight"], before.dense()["layers.0.weight"])
+
+
 def test_a_checkpoint_from_before_there_was_a_mean_begins_it_anew() -> None:
     old, new = learner(task(average=10)), learner(task(average=1_000))
     learned(old, WINDOWS)
