@@ -49,9 +49,12 @@ class Stack:
     @property
     def variables(self) -> dict[str, str]:
         """The environment of every process of this stack."""
-        runs = str(self.data.parent / "runs" / self.data.name)
+        unless_set = {
+            "FRESHET_UPDATER_RUNS": str(self.data.parent / "runs" / self.data.name),
+            "FRESHET_TEXTS": str(self.data / "updater" / "texts"),
+        }
         history = str(prepare.history(self.data))
-        return {"FRESHET_UPDATER_RUNS": runs, **os.environ, **self.settings.environment(), "FRESHET_FEATURES_HISTORY": history}
+        return {**unless_set, **os.environ, **self.settings.environment(), "FRESHET_FEATURES_HISTORY": history}
 
     def folder(self, name: str) -> Path:
         """The working folder of a program, where its relative paths lie."""

@@ -73,6 +73,7 @@ def plugged_in(folder: Path, environment: dict[str, str]) -> None:
         assert "wait for a first bundle" in " ".join(empty.stdout.split()), empty.stdout + empty.stderr
         imported = freshet(environment, "history", str(folder))
         assert imported.returncode == 0, imported.stdout + imported.stderr
+        assert list((folder / "state" / "stack" / "updater" / "texts").iterdir()), "not where the updater looks for them"
         assert freshet(environment, "up").returncode == 0
 
         answer = rank(environment, *(f"p{n}" for n in range(8)))
