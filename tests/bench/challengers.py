@@ -64,7 +64,7 @@ def main() -> int:
     wrong = {kind: simulated(kind, arguments.streams, arguments.lists) for kind in KINDS}
     for kind, (sequence, once) in wrong.items():
         print(f"A/A, simulated, {kind:9} {sequence:6.1%} of {arguments.streams} promote wrongly; looked at as if once, {once:.1%}")
-    prepared = prepare(SETS["complete_journey"], Source(Path(), arguments.cache), arguments.share)
+    prepared = prepare(SETS["complete_journey_sample"], Source(Path(), arguments.cache), arguments.share)
     stream = Stream.of(prepared.stream.batch, AT_ONCE, prepared.of.warm)
     task, promoted = prepared.of.task, 0
     state = _pretrained(prepared, stream, task)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.updater.learning.batches import Batch
 from shared.datasets.moments import Moment
 from shared.keys import keys
-from tests.bench.learning.columns import cut, load, save
+from tests.bench.learning.columns import cut, load, rows_of, save
 from tests.bench.learning.protocol import F8
 
 TOP = 10
@@ -20,9 +20,9 @@ RESERVED = (0, 1, 2, 3, 4, 5)
 RESAMPLES = 500
 MEASURES = ("recall_at_10", "repeat_recall_at_10", "explore_recall_at_10")
 ABOUT = (
-    "The target is each household's last basket, of products in at least 17 baskets of the sample; asked are all that the "
-    "household bought before and the 500 products sold most in the 28 days before. Personal top frequency is baskets_before: it "
-    "ranks by the number of the household's baskets that held a product, then by sales."
+    "The target is each household's last basket, of products in at least 17 baskets of the sample, where it lies in the live part; "
+    "asked are all that the household bought before and the 500 products sold most in the 28 days before. Personal top frequency "
+    "is baskets_before: it ranks by the number of the household's baskets that held a product, then by sales."
 )
 
 
@@ -41,6 +41,12 @@ class Questions:
     target: NDArray[np.bool_]
     wanted: NDArray[np.int64]
     before: F8
+
+    def since(self, moment: float) -> "Questions":
+        """Those asked at this moment or later."""
+        lists = np.flatnonzero(self.batch.time >= moment)
+        rows = rows_of(self.batch, lists)
+        return Questions(cut(self.batch, lists), self.target[rows], self.wanted[lists], self.before[rows])
 
     def between(self, begin: float, end: float) -> Batch:
         """The questions asked in [begin, end)."""

@@ -28,7 +28,7 @@ LEARNING: tuple[Setting, ...] = (
     {"row_rate": 0.01, "row_decay": 0.95},
     NO_IDS,
 )
-STANDING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "epochs": 3})
+STANDING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "epochs": 3}, NO_IDS)
 TREES: tuple[Setting, ...] = (
     {"learning_rate": 0.08, "num_leaves": 63, "rounds": 100},
     {"learning_rate": 0.05, "num_leaves": 31, "rounds": 200},

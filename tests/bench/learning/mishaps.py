@@ -1,6 +1,7 @@
 """What goes wrong on the way to the learner: windows that are lost, and windows that come late."""
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,10 +11,11 @@ from tests.bench.learning.protocol import F8, I8, Known, Stream
 
 
 class Lost:
-    """The learner, of whose windows this share never comes."""
+    """The learner, of whose windows this share never comes; a late positive of such a window takes back nothing."""
 
     def __init__(self, model: Freshet, share: float, seed: int = 7) -> None:
         self.model, self.share, self.rng = model, share, np.random.default_rng(seed)
+        self.gone: set[int] = set()
 
     def begin(self, stream: Stream, lists: I8) -> None:
         """As the learner does."""
@@ -25,8 +27,12 @@ class Lost:
 
     def learn(self, known: Known) -> None:
         """What is not lost."""
-        if self.rng.random() >= self.share:
-            self.model.learn(known)
+        if self.rng.random() < self.share:
+            self.gone |= set(known.shown.tolist())
+            return
+        batch = known.examples()
+        unseen = np.array([origin.offset in self.gone for origin in batch.origins])
+        self.model.take(replace(batch, late=np.where(unseen[batch.list][:, None], np.float32(0), batch.late)))
 
 
 class Late(Lost):

@@ -93,13 +93,14 @@ class Freshet:
 
     def learn(self, known: Known) -> None:
         """One pass over the window's examples and corrections."""
-        self._learn(known.examples())
+        self.take(known.examples())
 
     def _pass(self, stream: Stream, lists: I8) -> None:
         for start in range(0, len(lists), CHUNK):
-            self._learn(cut(stream.batch, lists[start : start + CHUNK]))
+            self.take(cut(stream.batch, lists[start : start + CHUNK]))
 
-    def _learn(self, batch: Batch) -> None:
+    def take(self, batch: Batch) -> None:
+        """One pass over these lists."""
         self.window += 1
         self.learner.learn(self.sight.of(batch, self.inputs), self.window)
 

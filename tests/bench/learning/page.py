@@ -19,9 +19,11 @@ Written by `make bench-learning DATA=DIR` (`python -m tests.bench.learning --dat
 is typed in. The sets are replayed through the updater's own learner: a window is predicted, whole lists at once, and then learned.
 Features are made by the project's own fold and assembly at the moment of each list. Labels come late (log-normal): the project's
 learner takes those that came after their window as corrections, in the order of their coming; a rival learns a list once its label
-is settled. History, the first part, is learned by every model; settings are chosen on its newest {tuned:.0%} by log loss, {budget}
-at most for each. Where a set has no impressions the negatives are sampled, from what was known before each list alone, and every
-model is told the sampling's log-odds: such figures compare models, nothing else.
+is settled, and then those too that came too late for the project's learner. History, the first part, is learned by every model;
+settings are chosen on its newest {tuned:.0%} by log loss, {budget} at most for each. One was not: that `average` is 80 was chosen
+by live parts; on history averaging does as much on every set, and nothing there tells 80 steps from 400
+(`services/updater/learning/README.md`). Where a set has no impressions the negatives are sampled, from what was known before each
+list alone, and every model is told the sampling's log-odds: such figures compare models, nothing else.
 
 Δ is freshet less the row, of the first seed, with its paired 95% interval (whole moments are resampled): a positive Δ AUC and a
 negative Δ log loss mean that freshet is better. CPU-seconds are one thread's, of learning in the live part, retraining included.
@@ -73,6 +75,7 @@ def section(name: str, figures: Figures) -> str:
                 *rows,
                 "",
                 *_kept(figures, group),
+                *(_soonest(figures) if group == "ages" else ()),
             ]
     if "next_basket" in about:
         lines += ["", *_baskets(figures)]
@@ -173,6 +176,26 @@ def _kept(figures: Figures, group: str) -> Iterator[str]:
     rows = [one for one in figures.values() if isinstance(one, dict) and one.get("group") == group]
     left = [f"{(before - one['first']['logloss']) / whole:.0%} where {one['about']}" for one in rows]
     yield f"- Of the log loss that learning saves against the frozen base there is left: {'; '.join(left)}."
+
+
+def _soonest(figures: Figures) -> Iterator[str]:
+    """How the shortest windows stand beside the set's own and beside what is trained anew."""
+    ages = [one for one in figures.values() if isinstance(one, dict) and one.get("group") == "ages"]
+    base, others = figures.get("freshet"), goals.rivals(figures)
+    if base is None or not ages:
+        return
+    soonest = min(ages, key=lambda one: one["window_s"])
+    best = sorted(others, key=lambda name: others[name]["logloss"])[:1]
+    named = [*best, *(name for name in figures if name.startswith("retrained"))]
+    beside = "".join(f", {name} {figures[name]['first']['logloss']:.4f}" for name in named)
+    own = base["first"]["logloss"]
+    said = (
+        f"- In windows of {_span(soonest['window_s'])}, the tempo that is nearest to a running service, log loss is "
+        f"{soonest['first']['logloss']:.4f}; in the set's own {own:.4f}{beside}."
+    )
+    if soonest["first"]["logloss"] > own and figures["about"]["delay_median_s"] > soonest["window_s"]:
+        said += " Such windows end before most labels came: each positive is learned as a negative first, and corrected later."
+    yield said
 
 
 def _small(figures: Figures, group: str) -> Iterator[str]:

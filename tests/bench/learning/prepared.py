@@ -64,7 +64,7 @@ def prepare(chosen: PublicSet, source: Source, share: float, seed: int = 7) -> P
     if not kept.exists():
         _make(chosen, shop, assembler, assortment, kept)
     stream = Stream.of(columns.load(kept), chosen.delays, chosen.warm, chosen.task.wait)
-    questions = Questions.load(_beside(kept)) if _beside(kept).exists() else None
+    questions = Questions.load(_beside(kept)).since(stream.batch.time[stream.start]) if _beside(kept).exists() else None
     return Prepared(chosen, stream, Seen(assembler.inputs, assortment, _words(items)), questions)
 
 

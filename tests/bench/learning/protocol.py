@@ -2,7 +2,8 @@
 
 An outcome that came before its window ended is part of its list. A later one reaches the project's learner as a correction, in the
 window in which it arrives, as the joiner would send it. A rival cannot take a negative back: it learns a list once, in the window
-in which the list's outcome arrives, or its attribution ends without one.
+in which the list's outcome arrives, or its attribution ends without one. Of an outcome that comes later still (0.5% on retail, 1.1%
+on trivago) the project's learner never hears; the rivals, and what is trained anew, are told of it when attribution ends.
 """
 
 from collections.abc import Callable, Iterator
