@@ -22,7 +22,7 @@ from shared import messages
 from shared.kafka import consumer, producer, started
 from shared.messages import Behaviour, DeadLetter, Impression, Inputs
 from shared.settings import Settings
-from tests.joining import Logged, expected, learned
+from tests.joiner_oracle import Logged, expected, learned
 
 LABELS = ("purchase",)
 TIMES = {"FRESHET_JOINER_WAIT_S": "0.8", "FRESHET_JOINER_WINDOW_S": "6", "FRESHET_JOINER_SLACK_MS": "1500"}

@@ -4,11 +4,10 @@ from typing import cast
 
 import msgspec
 
+from shared.impressions import FLOAT
 from shared.messages import Behaviour, Example, Impression, Origin, Outcome
 
 _encode = msgspec.msgpack.Encoder().encode
-FLOAT = 4
-"""Bytes of a float32."""
 
 
 def outcome(event: Behaviour, index: int, origin: Origin, delay_ms: int) -> Outcome:
@@ -46,18 +45,4 @@ def cut(impression: Impression, index: int) -> Impression:
         propensities=row(impression.propensities),
         log_odds=row(impression.log_odds),
         candidate_features=row(impression.candidate_features, len(impression.inputs.candidate)),
-    )
-
-
-def consistent(impression: Impression) -> bool:
-    """Whether its arrays have the lengths that its items and inputs call for."""
-    n, user, candidate = len(impression.items), len(impression.inputs.user), len(impression.inputs.candidate)
-    return (
-        len(impression.scores) == FLOAT * n
-        and len(impression.propensities) in (0, FLOAT * n)
-        and len(impression.log_odds) in (0, FLOAT * n)
-        and len(impression.user_features) == FLOAT * user
-        and len(impression.candidate_features) == FLOAT * n * candidate
-        and len(impression.history) % 8 == 0
-        and 2 * len(impression.history_weights) == len(impression.history)
     )

@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.joiner.examples import consistent
 from services.joiner.records import Answered, Refuse, Shown
-from shared.dead_letters import Record
-from shared.decoding import decoded
+from shared.decoding import Record, decoded
 from shared.errors import BadRecord
+from shared.impressions import misfit
 from shared.kafka import partition_for
 from shared.messages import Behaviour, Impression
 
@@ -37,8 +36,8 @@ def impressions(records: Sequence[Record], partitions: int) -> Intake:
     for record in records:
         try:
             one = decoded(_impression, record.value)
-            if not one.degraded and not consistent(one):
-                raise BadRecord("undecodable", "its arrays do not have the lengths of its items and inputs")
+            if not one.degraded and (wrong := misfit(one)):
+                raise BadRecord("undecodable", wrong)
         except BadRecord as error:
             sorted_out.refused.append(Refuse(error.code, f"not an impression: {error}", record))
             continue

@@ -23,6 +23,8 @@ I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
 
 TABLES = ("user", "item", "category", "brand", "hour", "weekday")
+FIELDS = ("user", "hour", "weekday", "profile", "item", "category", "brand")
+"""The first layer's input begins with these vectors, in this order; dense inputs and the cosine follow."""
 
 
 def _no_rows() -> I4:
@@ -61,6 +63,9 @@ class Catalogue:
     """(t, text_dim), L2-normalised."""
     encoder: str = ""
     """Whose vectors they are; empty in files of before it was written down."""
+    made: float = 0.0
+    """When, in seconds since 1970, where the file joins later than the base. It has no other use than to tell two files apart that
+    say the same, as when a title goes back to what it was: each counts, and readers know files by their hash."""
 
 
 def encode_tables(changes: Mapping[str, TableChange]) -> bytes:
@@ -111,6 +116,8 @@ def encode_catalogue(catalogue: Catalogue) -> bytes:
     }
     if catalogue.encoder:
         arrays["encoder"] = np.frombuffer(catalogue.encoder.encode(), np.uint8)
+    if catalogue.made:
+        arrays["made"] = np.array([catalogue.made], np.float64)
     return save(_plain(arrays))
 
 
@@ -121,8 +128,9 @@ def decode_catalogue(data: bytes) -> Catalogue:
         joined, ends = arrays["ids"].tobytes(), arrays["ends"].tolist()
         ids = tuple(joined[start:end].decode() for start, end in zip([0, *ends], ends, strict=False))
         encoder = arrays["encoder"].tobytes().decode() if "encoder" in arrays else ""
-        return Catalogue(arrays["keys"], ids, arrays["attributes"], arrays["text"], arrays["vectors"], encoder)
-    except (KeyError, UnicodeDecodeError) as error:
+        made = float(arrays["made"][0]) if "made" in arrays else 0.0
+        return Catalogue(arrays["keys"], ids, arrays["attributes"], arrays["text"], arrays["vectors"], encoder, made)
+    except (KeyError, IndexError, UnicodeDecodeError) as error:
         raise BundleRefused("shapes", f"a catalogue lacks {error}") from None
 
 
@@ -131,12 +139,10 @@ def catalogue_files(files: Iterable[str]) -> list[str]:
     return sorted((name for name in files if name.startswith("catalogue-")), key=lambda name: int(name.split("-")[1]))
 
 
-def dense_shapes(
-    inputs: Inputs, labels: int, dim: int = 16, hidden: tuple[int, ...] = (128, 64), text_dim: int = 384
-) -> dict[str, tuple[int, ...]]:
+def dense_shapes(inputs: Inputs, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int) -> dict[str, tuple[int, ...]]:
     """Every dense weight's name and shape; see ``shared/model/README.md``."""
     dense = len(inputs.user) + len(inputs.candidate)
-    widths = (7 * dim + dense + 1, *hidden)
+    widths = (len(FIELDS) * dim + dense + 1, *hidden)
     shapes: dict[str, tuple[int, ...]] = {
         "bias": (1,),
         "cosine_weight": (1,),

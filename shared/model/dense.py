@@ -6,15 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundles.files import dense_shapes
+from shared.bundles.files import FIELDS, dense_shapes
 from shared.bundles.manifest import Manifest
 from shared.errors import BundleRefused
 from shared.messages import Inputs
 
 F4 = NDArray[np.float32]
-
-FIELDS = ("user", "hour", "weekday", "profile", "item", "category", "brand")
-"""The first layer's input begins with these vectors, in this order."""
 
 
 class Dense:

@@ -14,18 +14,15 @@ from numpy.typing import NDArray
 from shared.bundles.files import weights_sha256
 from shared.bundles.manifest import Manifest
 from shared.errors import BundleRefused
-from shared.keys import keys
 from shared.model.calibration import probabilities
 from shared.model.dense import Dense
+from shared.model.moment import moment_keys
 from shared.model.sides import Sides
 from shared.model.tables import Rows, Table
 from shared.model.texts import Texts
 
 F4 = NDArray[np.float32]
 U8 = NDArray[np.uint64]
-
-HOURS = keys(str(hour) for hour in range(24))
-WEEKDAYS = keys(str(day) for day in range(7))
 
 
 class Features(Protocol):
@@ -111,8 +108,8 @@ class Scorer:
 
     def moment_rows(self, user: int, time: float) -> F4:
         """The rows of user, hour and weekday. (3, dim + 1)."""
-        hour, weekday = hour_and_weekday(time)
-        found = (("user", user), ("hour", int(HOURS[hour])), ("weekday", int(WEEKDAYS[weekday])))
+        hour, weekday = moment_keys(np.array([time]))
+        found = (("user", user), ("hour", int(hour[0])), ("weekday", int(weekday[0])))
         return np.stack([self.tables[name].values[self.tables[name].find_one(key)] for name, key in found])
 
     def candidate(self, normalised: F4, rows: Rows, profile: F4) -> F4:
@@ -128,11 +125,6 @@ class Scorer:
         feed = {"user": user, "items": items, "candidate": candidate, "log_odds": offsets}
         answer: F4 = self.session.run([output], feed)[0]
         return answer
-
-
-def hour_and_weekday(time: float) -> tuple[int, int]:
-    """The hour of the day and the day of the week (Monday is 0) in UTC."""
-    return int(time // 3_600) % 24, (int(time // 86_400) + 3) % 7  # 1970 began on a Thursday
 
 
 def session(graph: bytes) -> ort.InferenceSession:

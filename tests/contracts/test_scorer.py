@@ -13,7 +13,8 @@ from shared.bundles.reader import BundleReader, steps
 from shared.bundles.storage import Storage
 from shared.keys import key, keys
 from shared.messages import Inputs
-from shared.model.scorer import Scorer, hour_and_weekday
+from shared.model.moment import HOURS, WEEKDAYS, moment_keys
+from shared.model.scorer import Scorer
 from shared.model.update import Update
 from shared.tasks import ModelSettings
 from tests.bundles import Model, Publisher, a_key, a_model
@@ -108,8 +109,9 @@ def followed(scorer: Scorer, publisher: Publisher) -> Scorer:
 
 
 def test_the_hour_and_the_weekday_are_utc() -> None:
-    assert hour_and_weekday(TIME) == (17, 2)
-    assert hour_and_weekday(0.0) == (0, 3)
+    hours, weekdays = moment_keys(np.array([TIME, 0.0]))
+    assert hours.tolist() == HOURS[[17, 0]].tolist()
+    assert weekdays.tolist() == WEEKDAYS[[2, 3]].tolist()
 
 
 FULL_SIZE = ModelSettings(capacity=dict.fromkeys(TABLES, 512))

@@ -17,7 +17,7 @@ from services.joiner.records import Answered, Learn, Mark, Refuse, Safe, Shown
 from services.joiner.rule import Rule
 from services.joiner.segments import Segments
 from shared.messages import Behaviour, Impression, Inputs
-from tests.joining import Logged, Said, expected, learned
+from tests.joiner_oracle import Logged, Said, expected, learned
 
 RULE = Rule("ranking", ("purchase", "click"), wait=100, window=600, slack=50, skew=8)
 ITEMS = ("a", "b")

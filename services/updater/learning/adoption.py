@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.learning.rows import Arrays
+from shared.bundles.files import FIELDS
 from shared.messages import Inputs
 
 FIRST_LAYER = "layers.0.weight"
@@ -21,7 +22,7 @@ class Adoption:
 
     def of(self, parts: dict[str, Arrays]) -> dict[str, Arrays]:
         """The same state in the new columns. A feature that emerged starts at weight zero, one that vanished is dropped."""
-        fields, dense = 7 * self.dim, len(self.before.user) + len(self.before.candidate)
+        fields, dense = len(FIELDS) * self.dim, len(self.before.user) + len(self.before.candidate)
         source = self._source()
         columns = np.concatenate([np.arange(fields), np.where(source < 0, -1, source + fields), [fields + dense]])
         moments = [f"{FIRST_LAYER}.exp_avg", f"{FIRST_LAYER}.exp_avg_sq"]

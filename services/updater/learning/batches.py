@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from services.updater.learning.catalogue import Assortment
 from services.updater.learning.profiles import Profiles
 from shared.errors import BadRecord
+from shared.impressions import misfit
 from shared.keys import key, keys
 from shared.messages import Example, Impression, Inputs, Origin
+from shared.model.moment import moment_keys
 
 F4 = NDArray[np.float32]
 U8 = NDArray[np.uint64]
-
-HOURS, WEEKDAYS = keys(map(str, range(24))), keys(map(str, range(7)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Batcher:
         item = _items(shown)
         category, brand, text = self.assortment.describe(item)
         profiles, profile = Profiles(self.assortment).of((i.history, i.history_weights) for i in shown)
-        hour, weekday = (time // 3600 % 24).astype(np.int64), ((time // 86400 + 3) % 7).astype(np.int64)  # 1970 began on a Thursday
+        hour, weekday = moment_keys(time)
         labels = len(self.labels)
         return Batch(
             list=lists,
@@ -156,8 +156,8 @@ class Batcher:
                 "item": item,
                 "category": category,
                 "brand": brand,
-                "hour": HOURS[hour][lists],
-                "weekday": WEEKDAYS[weekday][lists],
+                "hour": hour[lists],
+                "weekday": weekday[lists],
             },
             text=text,
             profiles=profiles,
@@ -197,19 +197,9 @@ def check(example: Example) -> None:
         BadRecord: ``shapes`` or ``values``, and which part.
     """
     impression = example.impression
-    n, user, candidate = len(impression.items), len(impression.inputs.user), len(impression.inputs.candidate)
-    sizes = {
-        "scores": (impression.scores, 4 * n),
-        "user_features": (impression.user_features, 4 * user),
-        "candidate_features": (impression.candidate_features, 4 * n * candidate),
-        "history": (impression.history, len(impression.history) // 8 * 8),
-        "history_weights": (impression.history_weights, len(impression.history) // 2),
-    }
-    for name, (data, size) in sizes.items():
-        if len(data) != size:
-            raise BadRecord("shapes", f"{name} has {len(data)} bytes, {size} fit the impression's {n} items and its inputs")
-    if impression.log_odds and len(impression.log_odds) != 4 * n:
-        raise BadRecord("shapes", f"log_odds has {len(impression.log_odds)} bytes, {4 * n} fit {n} items")
+    if wrong := misfit(impression):
+        raise BadRecord("shapes", wrong)
+    n = len(impression.items)
     if example.kind == "list" and any(not 0 <= outcome.index < n for outcome in example.outcomes):
         raise BadRecord("shapes", f"an outcome names an item outside the {n} shown")
     if example.kind == "correction" and (n != 1 or len(example.outcomes) != 1 or example.corrects is None):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.bundles.files import TABLES
+from shared.bundles.files import FIELDS, TABLES
 
 USER, ITEM, CATEGORY, BRAND, HOUR, WEEKDAY = range(len(TABLES))
 
@@ -38,7 +38,7 @@ class Ranker(nn.Module):
         self.text_projection_bias = nn.Parameter(torch.zeros(dim))
         self.profile_projection = nn.Parameter(torch.empty(dim, text_dim).uniform_(-bound, bound))
         self.profile_projection_bias = nn.Parameter(torch.zeros(dim))
-        widths = (7 * dim + dense + 1, *hidden)
+        widths = (len(FIELDS) * dim + dense + 1, *hidden)
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in zip(widths, hidden, strict=False))
         self.heads = nn.Linear(hidden[-1], labels)
 
