@@ -2,33 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaProducer
 from prometheus_client import Counter
 
+from shared.decoding import Record
 from shared.kafka import deliver
 from shared.messages import DeadLetter, Origin
 
 dead_letters = Counter("freshet_dead_letters_total", "Records kept as dead letters", ["service", "reason"])
-
-
-class Record(Protocol):
-    """What a consumer reads: aiokafka's ConsumerRecord, Faust's message, or a test's own."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def timestamp(self) -> float: ...
 
 
 class Replay(NamedTuple):

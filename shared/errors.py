@@ -2,6 +2,8 @@
 
 FreshetError
 ├── BadInput            the caller sent something wrong; says which field and what to do
+│   ├── NotJson         the body of a request is no JSON at all
+│   ├── TooLarge        the body of a request is over the limit
 │   └── BadRecord       a record on a topic cannot be used; it goes to the dead letters with its reason
 ├── Denied              the caller may not do this, or not so often; says what it lacks
 ├── BadSettings         the service must not start like this; says which setting to change
@@ -31,6 +33,14 @@ class BadInput(FreshetError):
     def __init__(self, reason: str, *, field: str = "", index: int | None = None) -> None:
         super().__init__(reason)
         self.reason, self.field, self.index = reason, field, index
+
+
+class NotJson(BadInput):
+    """The body of a request is no JSON at all."""
+
+
+class TooLarge(BadInput):
+    """The body of a request is over the limit."""
 
 
 class BadRecord(BadInput):

@@ -19,6 +19,7 @@ from services.collector.stamp import Catalogue, Clock
 from shared import traces
 from shared.access import Access, keys
 from shared.errors import BadSettings, FreshetError
+from shared.kafka import until_kafka_answers
 from shared.telemetry import log
 
 
@@ -59,7 +60,7 @@ async def serve(settings: CollectorSettings) -> None:
 async def keep_up(link: Link, follower: Follower) -> None:
     """What runs beside the doors."""
     await link.connect()
-    await asyncio.gather(link.until_kafka_answers(follower.follow), link.replace_refused())
+    await asyncio.gather(until_kafka_answers(SERVICE, follower.follow), link.replace_refused())
 
 
 async def close(background: asyncio.Task[None], link: Link, seconds: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-import msgspec
+import structlog
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -16,27 +16,15 @@ from starlette.routing import Route
 from services.collector import metrics
 from services.collector.budget import Budget
 from services.collector.doors import Answer, Door, encode
-from services.collector.parse import NotJson
 from services.collector.send import UNSENT
 from shared import traces
 from shared.access import Access
-from shared.errors import BadInput, Denied, FreshetError, KafkaUnavailable, Unavailable
+from shared.errors import BadInput, KafkaUnavailable, TooLarge
+from shared.refusals import Reply, refused
 
 JSON = "application/json"
-RETRY_AFTER = {"Retry-After": "1"}
-CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
-
-class TooLarge(BadInput):
-    """The body is over the limit."""
-
-
-class Refusal(msgspec.Struct, omit_defaults=True):
-    """What is wrong and what to do."""
-
-    error: str
-    field: str = ""
-    index: int | None = None
+_log = structlog.stdlib.get_logger(service="collector")
 
 
 def build(doors: Sequence[Door], access: Access, ready: Callable[[], bool], budget: Budget, largest_body: int) -> Starlette:
@@ -61,7 +49,7 @@ def endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     """What answers requests to a door, counted and timed."""
 
-    async def answer(request: Request) -> Answer:
+    async def accept(request: Request) -> Answer:
         access.admit(request.scope, door.name)
         if not ready():
             raise KafkaUnavailable(f"The collector is starting: the catalogue is not read yet. {UNSENT}")
@@ -69,16 +57,22 @@ def endpoint(
             body = await read(request, largest_body, budget, held)
             return await door.accept(body, lambda: held.pop_all().close, datetime.now(UTC))
 
+    async def answer(request: Request) -> Reply:
+        try:
+            return Reply(200, encode(await accept(request)))
+        except Exception as error:
+            reply = refused(error)
+            if reply.status == 500:
+                _log.exception("failed", route=door.name)
+            return reply
+
     async def respond(request: Request) -> Response:
         begun = time.perf_counter()
         with traces.called(f"/{door.name}", request.headers.raw):
-            try:
-                response = Response(encode(await answer(request)), media_type=JSON)
-            except FreshetError as error:
-                response = refuse(error)
-        metrics.requests.labels(door.name, response.status_code).inc()
+            reply = await answer(request)
+        metrics.requests.labels(door.name, reply.status).inc()
         metrics.seconds.labels(door.name).observe(time.perf_counter() - begun)
-        return response
+        return Response(reply.body, reply.status, reply.headers, JSON)
 
     return respond
 
@@ -104,16 +98,3 @@ async def read(request: Request, largest: int, budget: Budget, held: ExitStack) 
     except ClientDisconnect:
         raise BadInput("The body ended early.") from None
     return bytes(body)
-
-
-def refuse(error: FreshetError) -> Response:
-    """The answer to a request that was not accepted: 400, 401, 403, 413, 422, or 429 and 503 with Retry-After."""
-    if isinstance(error, Denied):
-        headers = {"Retry-After": str(error.retry)} if error.retry else CHALLENGE if error.status == 401 else None
-        return Response(encode(Refusal(str(error))), error.status, headers, JSON)
-    if isinstance(error, BadInput):
-        status = 413 if isinstance(error, TooLarge) else 400 if isinstance(error, NotJson) else 422
-        return Response(encode(Refusal(error.reason, error.field, error.index)), status, media_type=JSON)
-    if isinstance(error, Unavailable):
-        return Response(encode(Refusal(str(error))), 503, RETRY_AFTER, JSON)
-    raise error

@@ -8,8 +8,7 @@ from aiokafka.errors import KafkaError
 
 from services.collector import metrics
 from services.collector.stamp import Catalogue
-from shared.dead_letters import Record
-from shared.decoding import decoded
+from shared.decoding import Record, decoded
 from shared.errors import BadRecord, KafkaUnavailable
 from shared.kafka import consumer, partition_for, started
 from shared.messages import Item
@@ -57,15 +56,16 @@ class Follower:
 
 
 def take(catalogue: Catalogue, record: Record, partitions: int) -> None:
-    """Take a record of ``items`` over. An empty one removes its item.
+    """Take a record of ``items`` over. An empty one removes its item, which its key names.
 
     Raises:
         BadRecord: it is no item (``undecodable``), or stands where its key does not belong (``misrouted``).
     """
-    if not record.value:
-        catalogue.remove((record.key or b"").decode(errors="replace"))
-        return
-    item = decoded(_items.decode, record.value)
-    if (home := partition_for(item.item_id, partitions)) != record.partition:
-        raise BadRecord("misrouted", f"Item {item.item_id} belongs to partition {home}: use murmur2 of its item_id as the key.")
-    catalogue.put(item, record.offset)
+    item = decoded(_items.decode, record.value) if record.value else None
+    item_id = item.item_id if item else (record.key or b"").decode(errors="replace")
+    if (home := partition_for(item_id, partitions)) != record.partition:
+        raise BadRecord("misrouted", f"Item {item_id} belongs to partition {home}: use murmur2 of its item_id as the key.")
+    if item:
+        catalogue.put(item, record.offset)
+    else:
+        catalogue.remove(item_id, record.offset)

@@ -1,9 +1,8 @@
 """The collector's producer: connected before the doors open, made anew when Kafka will not take records from it any more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -12,16 +11,13 @@ from aiokafka.errors import KafkaError
 from services.collector import metrics
 from services.collector.send import UNSENT, Place, Record, Sender
 from services.collector.settings import CollectorSettings
+from shared import decoding
 from shared.dead_letters import DeadLetters
-from shared.dead_letters import Record as ReadRecord
 from shared.errors import KafkaUnavailable
-from shared.kafka import check_topics, producer, started
+from shared.kafka import check_topics, producer, started, until_kafka_answers
 from shared.messages import Behaviour, DeadLetter, Item
 
 SERVICE = "collector"
-RETRY_SECONDS = 1.0
-
-T = TypeVar("T")
 
 
 class Link:
@@ -47,8 +43,8 @@ class Link:
             TopicDiffers: a topic on the broker is not what the table says.
         """
         topics = [Behaviour.topic, Item.topic, DeadLetter.topic]
-        await self.until_kafka_answers(lambda: check_topics(self._settings, topics))
-        await self.until_kafka_answers(self._renew)
+        await until_kafka_answers(SERVICE, lambda: check_topics(self._settings, topics))
+        await until_kafka_answers(SERVICE, self._renew)
 
     async def send(self, topic: str, records: Sequence[Record], release: Callable[[], None]) -> list[Place]:
         """As :meth:`services.collector.send.Sender.send`, through the live producer."""
@@ -62,7 +58,7 @@ class Link:
             if sender.broken:
                 self._refused.set()
 
-    async def keep(self, reason: str, detail: str, record: ReadRecord) -> None:
+    async def keep(self, reason: str, detail: str, record: decoding.Record) -> None:
         """Put a record that was read into the dead letters."""
         if self._producer:
             await DeadLetters(self._producer, SERVICE).send(reason, detail, record)
@@ -76,7 +72,7 @@ class Link:
             if old is None or sender is None or not sender.broken:
                 continue
             self._log.error("producer_replaced", cause=repr(sender.broken))
-            await self.until_kafka_answers(self._renew)
+            await until_kafka_answers(SERVICE, self._renew)
             metrics.producers_replaced.inc()
             ending = asyncio.create_task(old.stop())
             self._retired.add(ending)
@@ -87,15 +83,6 @@ class Link:
         stopping = [self._producer.stop()] if self._producer else []
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*stopping, *self._retired), seconds)
-
-    async def until_kafka_answers(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What the attempt returns, once Kafka lets it."""
-        while True:
-            try:
-                return await attempt()
-            except KafkaUnavailable as error:
-                self._log.warning("kafka_away", detail=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
 
     async def _renew(self) -> None:
         fresh = await started(producer(self._settings))

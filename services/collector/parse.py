@@ -1,6 +1,5 @@
 """From a request's body to messages: all of them, or one sentence about the first that is wrong."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -9,19 +8,13 @@ from typing import Generic, TypeVar
 import msgspec
 
 from services.collector.events import Event, Line
-from shared.errors import BadInput
+from shared.decoding import Fault, fault
+from shared.errors import BadInput, NotJson
 from shared.messages import REMEMBERED_EVENTS
 
 M = TypeVar("M", Event, Line)
 
 AGAIN = "Nothing was sent: correct it and send the whole request again."
-
-_SENTENCE = re.compile(r"(?P<what>.*?)(?: - at `\$(?:\[(?P<index>\d+)\])?(?P<path>.*)`)?$", re.DOTALL)
-_NAMED = re.compile(r"(?P<kind>unknown|missing required) field `(?P<name>.*?)`", re.DOTALL)
-
-
-class NotJson(BadInput):
-    """The body is no JSON at all."""
 
 
 def check_repeatable(events: Sequence[Event]) -> None:
@@ -61,18 +54,13 @@ class Parser(Generic[M]):
         try:
             return self._list.decode(body) if start == b"[" else self._one.decode_lines(body)
         except msgspec.ValidationError as error:
-            raise self._explain(str(error)) from None
+            raise self._explain(fault(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NotJson(f"The body is not JSON in UTF-8 ({error}). {AGAIN}") from None
 
-    def _explain(self, message: str) -> BadInput:
-        found = _SENTENCE.match(message)
-        assert found, "the pattern matches any text"
-        what, path = found["what"], (found["path"] or "").removeprefix(".")
-        if named := _NAMED.search(what):
-            path = f"{path}.{named['name']}".removeprefix(".")
-            what += self._suggestion(named["name"]) if named["kind"] == "unknown" else ""
-        return BadInput(f"{what}. {AGAIN}", field=path, index=int(found["index"] or 0))
+    def _explain(self, found: Fault) -> BadInput:
+        suggestion = self._suggestion(found.unknown) if found.unknown else ""
+        return BadInput(f"{found.what}{suggestion}. {AGAIN}", field=found.field, index=found.index or 0)
 
     def _suggestion(self, name: str) -> str:
         near = get_close_matches(name, self._fields, n=1)

@@ -25,10 +25,11 @@ class Stamp(NamedTuple):
 
 
 class Catalogue:
-    """The newest line of every item by the log's order. About 300 bytes an item."""
+    """The newest line of every item by the log's order. About 300 bytes an item, 150 for one that was removed."""
 
     def __init__(self) -> None:
         self._lines: dict[str, tuple[int, Stamp]] = {}
+        self._removed: dict[str, int] = {}
         self._names: dict[str, str] = {}
         self._nothing = Stamp()
 
@@ -36,18 +37,25 @@ class Catalogue:
         return len(self._lines)
 
     def put(self, item: Item, offset: int) -> None:
-        """Take a line over, unless one of a higher offset is known: ours may be read from the topic after it was acknowledged."""
-        if offset >= self._lines.get(item.item_id, (-1, None))[0]:
+        """Take a line over, unless a record of a higher offset is known: ours may be read from the topic after its answer."""
+        if offset >= self._newest(item.item_id):
+            self._removed.pop(item.item_id, None)
             self._lines[item.item_id] = offset, Stamp(self._same(item.category), self._same(item.brand), item.price)
 
-    def remove(self, item_id: str) -> None:
-        """Forget an item: its newest record is empty."""
-        self._lines.pop(item_id, None)
+    def remove(self, item_id: str, offset: int) -> None:
+        """Forget an item whose record is empty, unless one of a higher offset is known; older lines do not bring it back."""
+        if offset >= self._newest(item_id):
+            self._lines.pop(item_id, None)
+            self._removed[item_id] = offset
 
     def of(self, item_id: str) -> Stamp:
         """The item's stamp; an empty one for an item that no line describes."""
         line = self._lines.get(item_id)
         return line[1] if line else self._nothing
+
+    def _newest(self, item_id: str) -> int:
+        line = self._lines.get(item_id)
+        return line[0] if line else self._removed.get(item_id, -1)
 
     def _same(self, name: str | None) -> str | None:
         """One string for all items of a category or brand."""

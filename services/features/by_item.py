@@ -8,8 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.dead_letters import Record
-from shared.decoding import decoded
+from shared.decoding import Record, decoded
 from shared.errors import BadRecord
 from shared.features.events import Events
 from shared.kafka import partition_for

@@ -12,7 +12,8 @@ from services.features import metrics
 from services.features.by_item import Passed
 from services.features.cache import Cache, Snapshot
 from services.features.markers import Markers, Place
-from shared.dead_letters import DeadLetters, Record
+from shared.dead_letters import DeadLetters
+from shared.decoding import Record
 from shared.errors import Fenced, KafkaUnavailable
 from shared.failpoints import failpoint
 from shared.features.writer import RowWriter

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from services.features.by_item import LARGEST
-from shared.dead_letters import Record
+from shared.decoding import Record
 
 
 def one(_: Record) -> int:

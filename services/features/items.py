@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from services.features import metrics
 from services.features.by_item import Passed, of_items, unpack
 from services.features.cache import Cache
-from shared.dead_letters import Record
+from shared.decoding import Record
 from shared.errors import BadRecord
 from shared.features.arena import VERSION, Arena
 from shared.features.counters import Fold

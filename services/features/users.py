@@ -11,8 +11,7 @@ from services.features import metrics
 from services.features.by_item import Passed, of_items, pack, place
 from services.features.cache import Cache
 from services.features.guard import Guard
-from shared.dead_letters import Record
-from shared.decoding import decoded
+from shared.decoding import Record, decoded
 from shared.errors import BadRecord
 from shared.features.arena import VERSION, Arena
 from shared.features.counters import Fold

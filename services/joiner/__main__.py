@@ -1,7 +1,6 @@
 """``python -m services.joiner``: join impressions with their outcomes until SIGTERM."""
 
 import fcntl
-import sys
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +16,7 @@ from shared import kafka, topics, traces
 from shared.errors import BadSettings
 from shared.stream import App, serve
 from shared.tasks import Task
+from shared.telemetry import plainly
 
 
 def own(folder: Path) -> IO[str]:
@@ -59,21 +59,17 @@ async def build(settings: JoinerSettings, joined: Task, folder: Path) -> App:
     return app
 
 
-def main() -> int:
-    """Run; returns the exit code."""
-    try:
+def main() -> None:
+    """Run until SIGTERM."""
+    with plainly("joiner"):
         settings = JoinerSettings.read()
         joined = settings.joined()
         folder = settings.joiner_folder / joined.name / settings.joiner_instance
         lock = own(folder)
         check_fit(settings, joined, folder)
-    except BadSettings as error:
-        print(error, file=sys.stderr)
-        return 2
     with lock:
         serve("joiner", settings.log_level, lambda: build(settings, joined, folder), (settings.host, settings.joiner_port))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

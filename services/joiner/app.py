@@ -17,7 +17,8 @@ from services.joiner.records import Learn, Mark, Refuse, Safe
 from services.joiner.rule import Rule
 from services.joiner.segments import Segments
 from shared import topics, traces
-from shared.dead_letters import DeadLetters, Record
+from shared.dead_letters import DeadLetters
+from shared.decoding import Record
 from shared.errors import FreshetError
 from shared.failpoints import failpoint
 from shared.messages import Behaviour, Impression
@@ -118,7 +119,7 @@ class Joiner:
             self._took(partition.number, refused, partition.begin.behaviour.emitted)
 
     def _took(self, number: int, refused: Sequence[Refuse], emitted: int) -> None:
-        new = [one for one in refused if cast(Record, one.record).offset >= emitted]
+        new = [one for one in refused if one.record.offset >= emitted]
         self._refused.setdefault(number, []).extend(new)
         self._changed.add(number)
         self._wake.set()
@@ -147,7 +148,7 @@ class Joiner:
                     sent.append(await self._producer.send(self._topic, one.value, key=one.key.encode(), partition=number))
                     failpoint("joiner.emit")
         refused = [one for emissions in due.values() for one in emissions if isinstance(one, Refuse)]
-        await asyncio.gather(*sent, *(self._letters.send(one.reason, one.detail, cast(Record, one.record)) for one in refused))
+        await asyncio.gather(*sent, *(self._letters.send(one.reason, one.detail, one.record) for one in refused))
         now = time.time()
         for emissions in due.values():
             for emission in emissions:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from services.joiner.join import Partition
-from shared.dead_letters import Record
+from shared.decoding import Record
 
 LEAD_MS = 5_000
 """How far ahead of the other topic a poll may begin. Nothing waits for so little while both are read to their ends."""

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from shared.decoding import Record
 from shared.messages import Behaviour, Impression
 
 
@@ -20,7 +21,7 @@ class Answered(NamedTuple):
     offset: int
     time: int
     event: Behaviour
-    record: object
+    record: Record
 
 
 class Learn(NamedTuple):
@@ -37,11 +38,11 @@ class Learn(NamedTuple):
 
 
 class Refuse(NamedTuple):
-    """An outcome that no impression explains, for the dead letters."""
+    """A record for the dead letters: undecodable, misrouted, or an outcome that no impression explains."""
 
     reason: str
     detail: str
-    record: object
+    record: Record
 
 
 class Mark(NamedTuple):

@@ -118,5 +118,5 @@ def show(task: str, age: float | None) -> None:
     """Export the age in seconds, or that it is not known."""
     if age is not None:
         metrics.unlearned.labels(task).set(age)
-    elif (task,) in metrics.unlearned._metrics:
+    else:
         metrics.unlearned.remove(task)

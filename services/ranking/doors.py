@@ -16,18 +16,15 @@ from services.ranking.ranker import Ranker
 from services.ranking.requests import Answer, parse_rank, parse_recommend
 from shared import traces
 from shared.access import Access
-from shared.errors import BadInput, Denied, FreshetError, Unavailable
+from shared.errors import BadInput, TooLarge, Unavailable
+from shared.refusals import RETRY_AFTER, Reply, refusal, refused
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Reply = tuple[int, bytes, tuple[tuple[bytes, bytes], ...]]
 
-JSON = (b"content-type", b"application/json")
-RETRY = (b"retry-after", b"1")
-CLOSE = (b"connection", b"close")
-CHALLENGE = (b"www-authenticate", b"Bearer")
+JSON = "application/json"
 BODY_SECONDS = 1.0
 """How long a request's body may take."""
 LOGGED_S = 1.0
@@ -40,16 +37,12 @@ _log = structlog.stdlib.get_logger(service="ranking")
 _encode = msgspec.json.Encoder().encode
 
 
-class TooLarge(BadInput):
-    """The body is over the limit."""
-
-
 class TooSlow(BadInput):
     """The body did not come in time."""
 
 
 class Doors:
-    """Answers ``/rank``, ``/recommend``, ``/explain`` and ``/metrics``. Closed until :meth:`open`."""
+    """Answers ``/rank``, ``/recommend`` and ``/explain``. Closed until :meth:`open`."""
 
     def __init__(self) -> None:
         self._ranker: Ranker | None = None
@@ -81,30 +74,27 @@ class Doors:
         return self._ranker is not None
 
     async def reply(self, scope: Scope, receive: Receive) -> Reply:
-        """The answer to one request: status, body, further headers."""
+        """The answer to one request, whatever comes of it."""
         route = scope["path"]
         if self._ranker is None:
-            return _refusal(503, "No bundle is loaded yet: try again.", RETRY)
+            return refusal(503, "No bundle is loaded yet: try again.", RETRY_AFTER)
         try:
             self._access.admit(scope, "explain" if route == "/explain" else "rank")
             self._have_room()
             body = await self._in_time(receive)
             self._have_room()
             answer = await self._work(self._ranker, route, body)
-        except Denied as error:
-            return _refusal(error.status, str(error), *_headers(error))
-        except TooLarge as error:
-            return _refusal(413, str(error))
         except TooSlow as error:
-            return _refusal(408, str(error), CLOSE)
-        except BadInput as error:
-            return _refusal(422, error.reason, field=error.field)
-        except Unavailable as error:
-            return _refusal(503, str(error), RETRY)
+            return refusal(408, str(error), {"Connection": "close"})
+        except Exception as error:
+            reply = refused(error)
+            if reply.status == 500:
+                _log.exception("failed", route=route)
+            return reply
         if (now := time.monotonic()) - self._logged_at >= self._logged_s:
             self._logged_at = now
             _log.info("answered", route=route, request_id=answer.request_id, bundle=answer.bundle, degraded=answer.degraded)
-        return 200, _encode(answer), ()
+        return Reply(200, _encode(answer))
 
     def _have_room(self) -> None:
         if self._in_work >= self._concurrency:
@@ -153,39 +143,23 @@ class FastPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
         if path == "/metrics":
-            await _send(send, (200, generate_latest(REGISTRY), ()), (b"content-type", CONTENT_TYPE_LATEST.encode()))
+            await _send(send, Reply(200, generate_latest(REGISTRY)), CONTENT_TYPE_LATEST)
         elif path not in ROUTES:
             await self._app(scope, receive, send)
         elif scope["method"] != "POST":
-            await _send(send, _refusal(405, f"Send a POST to {path}.", (b"allow", b"POST")))
+            await _send(send, refusal(405, f"Send a POST to {path}.", {"Allow": "POST"}))
         else:
             began = time.perf_counter()
             with traces.called(path, scope["headers"]):
-                reply = await self._reply(scope, receive)
+                reply = await self._doors.reply(scope, receive)
             await _send(send, reply)
-            answered, seconds = metrics.of(path, reply[0])
+            answered, seconds = metrics.of(path, reply.status)
             answered.inc()
             seconds.observe(time.perf_counter() - began)
 
-    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
-        try:
-            return await self._doors.reply(scope, receive)
-        except FreshetError as error:
-            return _refusal(500, str(error))
 
-
-def _headers(error: Denied) -> tuple[tuple[bytes, bytes], ...]:
-    if error.retry:
-        return ((b"retry-after", b"%d" % error.retry),)
-    return (CHALLENGE,) if error.status == 401 else ()
-
-
-def _refusal(status: int, detail: str, *headers: tuple[bytes, bytes], field: str = "") -> Reply:
-    return status, _encode({"detail": detail, "field": field} if field else {"detail": detail}), headers
-
-
-async def _send(send: Send, reply: Reply, kind: tuple[bytes, bytes] = JSON) -> None:
-    status, body, headers = reply
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [kind, length, *headers]})
-    await send({"type": "http.response.body", "body": body})
+async def _send(send: Send, reply: Reply, kind: str = JSON) -> None:
+    headers = {"content-type": kind, "content-length": str(len(reply.body)), **reply.headers}
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": reply.body})

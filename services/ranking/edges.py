@@ -1,7 +1,7 @@
 """The edges to Kafka: announcements come in, impressions go out. Ranking serves while Kafka is away."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,26 +11,16 @@ from aiokafka.errors import KafkaError
 
 from shared.decoding import decoded
 from shared.errors import BadRecord, KafkaUnavailable
-from shared.kafka import check_topics, consumer, producer, started
+from shared.kafka import check_topics, consumer, producer, started, until_kafka_answers
 from shared.messages import BundleAnnouncement, Impression
 from shared.settings import Settings
 
-RETRY_SECONDS = 1.0
+SERVICE = "ranking"
 LINGER_MS = 50
 """Impressions gather for so long: nobody waits for them, and a request to Kafka for each would cost as much as the ranking."""
 
-_log = structlog.stdlib.get_logger(service="ranking")
+_log = structlog.stdlib.get_logger(service=SERVICE)
 _announcements = msgspec.json.Decoder(BundleAnnouncement)
-
-
-async def until_kafka_answers(attempt: Callable[[], Awaitable[None]]) -> None:
-    """Try until Kafka lets it."""
-    while True:
-        try:
-            return await attempt()
-        except KafkaUnavailable as error:
-            _log.warning("kafka_away", detail=str(error))
-            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def check(settings: Settings) -> None:
@@ -39,7 +29,7 @@ async def check(settings: Settings) -> None:
     Raises:
         TopicDiffers: one is not.
     """
-    await until_kafka_answers(lambda: check_topics(settings, [BundleAnnouncement.topic, Impression.topic]))
+    await until_kafka_answers(SERVICE, lambda: check_topics(settings, [BundleAnnouncement.topic, Impression.topic]))
 
 
 async def listen(settings: Settings, announce: Callable[[], None]) -> None:
@@ -93,7 +83,7 @@ class ImpressionSender:
             KafkaUnavailable: the producer refused it.
         """
         if self._producer is None:
-            await until_kafka_answers(self.connect)
+            await until_kafka_answers(SERVICE, self.connect)
         current = self._producer
         try:
             sent: asyncio.Future[object] = await current.send(Impression.topic, value, key=key)

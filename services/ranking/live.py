@@ -20,14 +20,14 @@ class LiveModel:
 
     Args:
         reader: of the task's bundles.
-        reload_inputs: called when a bundle reads features that are not known here, before it is refused.
+        reload_inputs: called when a bundle reads features that are not known here, before it is refused, and at each look after.
         poll_seconds: how often the pointer is looked at when nobody announces anything.
     """
 
     def __init__(self, reader: BundleReader, reload_inputs: Callable[[], Awaitable[None]], poll_seconds: float) -> None:
         self._reader, self._reload_inputs, self._poll_seconds = reader, reload_inputs, poll_seconds
         self._scorer: Scorer | None = None
-        self._refused: Pointer | None = None
+        self._refused: tuple[Pointer | None, str] = (None, "")
         self._due = asyncio.Event()
         self._log = structlog.stdlib.get_logger(service="ranking")
 
@@ -68,7 +68,9 @@ class LiveModel:
         except BundleRefused as error:
             self._refuse(error, None)
             return
-        if target is None or target == self._refused or (self.loaded and target.version == self.current.manifest.version):
+        refused, code = self._refused
+        final = target == refused and code != "inputs"  # a plan that has them may be applied any time
+        if target is None or final or (self.loaded and target.version == self.current.manifest.version):
             return
         try:
             await self._move(target)
@@ -76,7 +78,8 @@ class LiveModel:
             metrics.storage_errors.inc()
             self._log.warning("storage_away", bundle=target.version, detail=str(error))
         except BundleRefused as error:
-            self._refuse(error, target)
+            if (target, error.code) != self._refused:
+                self._refuse(error, target)
 
     async def _move(self, target: Pointer) -> None:
         try:
@@ -119,7 +122,7 @@ class LiveModel:
         self._log.info("swapped", bundle=manifest.version, kind=kind, ms=round(took * 1e3, 1), trace_id=manifest.trace_id)
 
     def _refuse(self, error: BundleRefused, target: Pointer | None) -> None:
-        self._refused = target
+        self._refused = target, error.code
         metrics.refused.labels(error.code).inc()
         serving = self.current.manifest.version if self.loaded else None
         version = target.version if target else None

@@ -22,6 +22,7 @@ from shared.bundles.reader import BundleReader
 from shared.bundles.signing import verify_key
 from shared.bundles.storage import Storage
 from shared.errors import StoreUnavailable
+from shared.kafka import until_kafka_answers
 from shared.tasks import task
 
 RETRY_SECONDS = 1.0
@@ -57,7 +58,7 @@ class Parts:
             store = self._store = await self._connected_store()
             reader = BundleReader(self._storage, self._key, lambda: store.inputs)
             live = LiveModel(reader, store.reload, self._settings.ranking_poll_seconds)
-            group.create_task(edges.until_kafka_answers(lambda: edges.listen(self._settings, live.announce)))
+            group.create_task(until_kafka_answers(edges.SERVICE, lambda: edges.listen(settings, live.announce)))
             await self._first_bundle(live)
             ranker = self._ranker(live, store)
             await ranker.warm()

@@ -1,19 +1,16 @@
 """What is asked of ranking and what it answers, as the HTTP doors take and give it. Unknown fields are refused."""
 
-import re
 from collections import Counter
 from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from shared.errors import BadInput
+from shared.decoding import fault
+from shared.errors import BadInput, NotJson
 from shared.messages import Id, Instant, Money
 
 LARGEST_LIST = 1_000
-
-_SENTENCE = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
-_NAMED = re.compile(r"(?:unknown|missing required) field `(?P<name>.*?)`", re.DOTALL)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,6 +90,7 @@ def parse_rank(body: bytes, context: tuple[str, ...]) -> RankRequest:
         context: the names that the task declares.
 
     Raises:
+        NotJson: it is not JSON.
         BadInput: names the field.
     """
     request = _parse(_rank, body)
@@ -112,6 +110,7 @@ def parse_recommend(body: bytes) -> RecommendRequest:
     """A question about all items.
 
     Raises:
+        NotJson: it is not JSON.
         BadInput: names the field.
     """
     return _parse(_recommend, body)
@@ -121,10 +120,7 @@ def _parse(decoder: msgspec.json.Decoder[R], body: bytes) -> R:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        found = _SENTENCE.match(str(error))
-        what, path = (found["what"], found["path"] or "") if found else (str(error), "")
-        if named := _NAMED.search(what):
-            path = f"{path}.{named['name']}".removeprefix(".")
-        raise BadInput(f"{what}.", field=path) from None
+        found = fault(error)
+        raise BadInput(f"{found.what}.", field=found.field) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"The body is not JSON in UTF-8 ({error}).") from None
+        raise NotJson(f"The body is not JSON in UTF-8 ({error}).") from None

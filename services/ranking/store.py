@@ -68,8 +68,11 @@ class FeatureStore:
         return self._assembler.inputs
 
     async def reload(self) -> None:
-        """Load the plans again; a store that is away leaves the old ones."""
+        """Load the plans again where others were applied; a store that is away leaves the old ones."""
         try:
+            if not await self._reader.outdated():
+                self._assembler_of(self._reader.plans)  # a read may have loaded them
+                return
             fresh = await FeatureReader.connect(self._settings, self._seconds)
         except StoreUnavailable as error:
             self._log.warning("plans_not_reloaded", detail=str(error))

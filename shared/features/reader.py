@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from shared import valkey
 from shared.errors import StoreUnavailable
-from shared.features.plans import Plans, UnknownPlan
+from shared.features.plans import Plans, UnknownPlan, plan_key
 from shared.features.rows import Rows
 from shared.keys import keys
 from shared.settings import Settings
@@ -98,6 +98,20 @@ class FeatureReader:
             return self._rows(values, item_ids, n, catalogue)
         except UnknownPlan as error:
             raise StoreUnavailable(f"a row of {error} follows a plan that Valkey does not have") from error
+
+    async def outdated(self) -> bool:
+        """Whether a plan was applied since; asks for a number of each view, and not for every key as loading the plans does.
+
+        Raises:
+            StoreUnavailable: the store does not say so within a second.
+        """
+        plans = [view.plan for view in self.plans.views.values()]
+        try:
+            async with asyncio.timeout(PLANS_TIMEOUT):
+                current = await self._client.mget([plan_key(self._project, plan.view) for plan in plans])
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"Valkey did not say which plans are current: {error!r}") from error
+        return any(found is not None and int(found) != plan.id for found, plan in zip(current, plans, strict=True))
 
     def empty(self, item_ids: Sequence[str]) -> Rows:
         """What is assumed while the store is away: defaults for a user and these items."""

@@ -1,8 +1,10 @@
 """Producers and consumers with the settings that Freshet's promises rest on. Nothing connects before ``start``."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -16,9 +18,11 @@ from shared.settings import Settings
 LARGEST_REQUEST = 8 << 20
 """Bytes of the largest record; the topics' ``max.message.bytes`` says the same."""
 REQUEST_TIMEOUT_MS = 10_000
+RETRY_SECONDS = 1.0
 
 
 C = TypeVar("C", AIOKafkaProducer, AIOKafkaConsumer, AIOKafkaAdminClient)
+T = TypeVar("T")
 
 
 def producer(settings: Settings, **options: Any) -> AIOKafkaProducer:
@@ -70,6 +74,16 @@ async def started(client: C) -> C:
         away = f"No Kafka broker answered ({error}); check FRESHET_KAFKA and that it runs."
         raise KafkaUnavailable(told(Connection.refused or error) or away) from error
     return client
+
+
+async def until_kafka_answers(service: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """What the attempt returns, once Kafka lets it; until then the service's log says each second why it does not."""
+    while True:
+        try:
+            return await attempt()
+        except KafkaUnavailable as error:
+            structlog.stdlib.get_logger(service=service).warning("kafka_away", detail=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def deliver(

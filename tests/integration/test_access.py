@@ -35,9 +35,9 @@ def test_the_collector_asks_for_keys(environment: dict[str, str], tmp_path: Path
         assert statuses(collector.url + "/events", VIEW, OLD, NEW, "", "guessed") == [200, 200, 401, 401]
         assert statuses(collector.url + "/items", {"item_id": "tea"}, OLD, NEW) == [403, 200]
         unknown, scope = post(collector.url + "/events", VIEW), post(collector.url + "/items", {"item_id": "tea"}, OLD)
-        assert unknown.json() == {"error": "Send a valid key: Authorization: Bearer KEY."}
+        assert unknown.json() == {"detail": "Send a valid key: Authorization: Bearer KEY."}
         assert unknown.headers["www-authenticate"] == "Bearer"
-        assert scope.json() == {"error": "This key may not do this: it lacks the scope items."}
+        assert scope.json() == {"detail": "This key may not do this: it lacks the scope items."}
         assert httpx.get(collector.url + "/readyz").status_code == 200
         assert collector.metric('collector_requests_total{route="events",status="401"}') == 3
 
@@ -60,7 +60,7 @@ def test_the_collector_holds_each_key_to_its_rate(environment: dict[str, str], t
         late = post(collector.url + "/events", VIEW, NEW)
         assert late.status_code == 429
         assert 1 <= int(late.headers["retry-after"]) <= 10
-        assert "Too many requests" in late.json()["error"]
+        assert "Too many requests" in late.json()["detail"]
 
 
 def test_a_collector_with_a_key_that_is_none_does_not_start(environment: dict[str, str], tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_wrong_event_in_a_list_keeps_the_whole_list_out(collector: Collector, 
     response = _post(collector, "/events", [VIEW, VIEW, {**VIEW, "pice": 3}])
     assert response.status_code == 422
     assert (response.json()["index"], response.json()["field"]) == (2, "pice")
-    assert "did you mean `price`?" in response.json()["error"]
+    assert "did you mean `price`?" in response.json()["detail"]
     assert _post(collector, "/events", [VIEW, {**VIEW, "time": "2100-01-01T00:00:00Z"}]).json()["index"] == 1
     assert _behaviour(fresh_settings) == {}
 
@@ -96,7 +96,7 @@ def test_what_is_no_json_and_what_is_too_large_have_their_own_answers(collector:
     parts = (large[n : n + 1000] for n in range(0, len(large), 1000))  # without a length in the header
     response = httpx.post(collector.url + "/events", content=parts, timeout=30)
     assert response.status_code == 413
-    assert "send the list in parts" in response.json()["error"]
+    assert "send the list in parts" in response.json()["detail"]
     assert collector.metric('collector_requests_total{route="events",status="413"}') == 2
     assert collector.metric("collector_bytes_in_flight") == 0
 
@@ -125,7 +125,7 @@ def test_a_record_that_kafka_refuses_costs_one_503_and_a_new_producer(collector:
     asyncio.run(alter_topic(fresh_settings, "behaviour", "max.message.bytes", "300"))
     refused = _post(collector, "/events", {**VIEW, "query": "x" * 1000})
     assert refused.status_code == 503
-    assert "Kafka refused a record" in refused.json()["error"]
+    assert "Kafka refused a record" in refused.json()["detail"]
     asyncio.run(alter_topic(fresh_settings, "behaviour", "max.message.bytes", str(8 << 20)))
     answers = [_post(collector, "/events", VIEW)]
     while answers[-1].status_code == 503 and len(answers) < 100:

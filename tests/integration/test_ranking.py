@@ -135,7 +135,8 @@ def test_wrong_questions_are_answered_with_the_field(fresh_settings: Settings, p
         assert service.rank(status=422, colour="red")["field"] == "colour"
         named = {"user_id": "u1", "candidates": [{"item_id": "i1", "context": {"banner": 1}}]}
         assert service.post("/rank", named, 422)["field"] == "candidates[0].context.banner"
-        assert "not JSON" in service.client.post("/rank", content=b"{").json()["detail"]
+        broken = service.client.post("/rank", content=b"{")
+        assert (broken.status_code, "not JSON" in broken.json()["detail"]) == (400, True)
         assert service.client.post("/rank", content=b" " * 5000).status_code == 413
         assert service.client.get("/rank").status_code == 405
         assert service.client.get("/livez").status_code == 200

@@ -47,8 +47,17 @@ def test_what_is_no_item_is_undecodable(value: bytes) -> None:
     assert caught.value.code == "undecodable"
 
 
-def test_an_item_on_the_wrong_partition_is_misrouted_and_changes_nothing() -> None:
+@pytest.mark.parametrize("value", [Read().value, None])
+def test_an_item_on_the_wrong_partition_is_misrouted_and_changes_nothing(value: bytes | None) -> None:
     catalogue = Catalogue()
+    take(catalogue, Read(), PARTITIONS)
     with pytest.raises(BadRecord, match=f"Item tea belongs to partition {HOME}") as caught:
-        take(catalogue, Read(partition=(HOME + 1) % PARTITIONS), PARTITIONS)
-    assert (caught.value.code, len(catalogue)) == ("misrouted", 0)
+        take(catalogue, Read(value=value, partition=(HOME + 1) % PARTITIONS, offset=8), PARTITIONS)
+    assert (caught.value.code, catalogue.of("tea").price) == ("misrouted", 3.5)
+
+
+def test_a_topic_that_is_read_again_from_its_start_brings_no_removed_item_back() -> None:
+    catalogue = Catalogue()
+    for record in (Read(), Read(value=None, offset=8), Read()):
+        take(catalogue, record, PARTITIONS)
+    assert len(catalogue) == 0

@@ -55,10 +55,25 @@ def test_an_older_line_read_late_does_not_replace_a_newer_one(catalogue: Catalog
 
 
 def test_a_removed_item_stamps_nothing(catalogue: Catalogue) -> None:
-    catalogue.remove("tea")
-    catalogue.remove("never there")
+    catalogue.remove("tea", offset=5)
+    catalogue.remove("never there", offset=6)
     assert catalogue.of("tea") == Stamp()
     assert len(catalogue) == 0
+
+
+def test_an_older_removal_read_late_does_not_take_a_newer_line_away(catalogue: Catalogue) -> None:
+    catalogue.remove("tea", offset=3)
+    assert catalogue.of("tea").price == 3.5
+
+
+def test_an_older_line_does_not_bring_a_removed_item_back_and_a_newer_one_does(catalogue: Catalogue) -> None:
+    catalogue.remove("tea", offset=6)
+    catalogue.put(TEA, offset=5)
+    assert (catalogue.of("tea"), len(catalogue)) == (Stamp(), 0)
+    catalogue.put(TEA, offset=7)
+    assert (catalogue.of("tea").price, len(catalogue)) == (3.5, 1)
+    catalogue.remove("tea", offset=6)
+    assert catalogue.of("tea").price == 3.5
 
 
 def test_a_late_event_keeps_its_own_time() -> None:

@@ -101,6 +101,23 @@ async def test_a_row_of_a_plan_applied_since_is_read_after_loading_the_plans_aga
     assert read.items[:, newer.column("item_new")].tolist() == [2.0, 2.0]
 
 
+async def test_it_knows_whether_a_plan_was_applied_since_without_a_look_at_every_key() -> None:
+    store, _ = newer_store()
+    reader = FeatureReader(store, PLANS, "shop")
+    assert await reader.outdated()
+    await reader.read("ann", ["tea"])
+    store.told = 0
+    assert not await reader.outdated()
+    assert store.told == 0
+    assert not await FeatureReader(Store(), PLANS, "shop").outdated()  # emptied: those in memory are the best there are
+
+
+async def test_a_store_that_does_not_say_which_plans_are_current_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.features.reader.PLANS_TIMEOUT", 0.01)
+    with pytest.raises(StoreUnavailable, match="which plans are current"):
+        await FeatureReader(Store(delay=1.0), PLANS, "shop").outdated()
+
+
 async def test_plans_that_take_long_are_loaded_once_and_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.features.reader.PLANS_TIMEOUT", 0.01)
     store, newer = newer_store(slow=0.1)

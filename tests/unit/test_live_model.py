@@ -138,6 +138,30 @@ async def test_inputs_of_a_newer_plan_are_looked_up_before_they_are_refused(publ
     assert (never.loaded, refusals("inputs")) == (False, before + 1)
 
 
+async def test_inputs_that_are_declared_later_are_found_though_the_pointer_stays(publisher: Publisher) -> None:
+    older = Inputs(INPUTS.user[:1], INPUTS.candidate)
+    declared, before = Plans(older, older), refusals("inputs")
+    live = live_model(publisher, declared)
+    for _ in range(3):
+        await live.advance()
+    assert (live.loaded, declared.reloads, refusals("inputs")) == (False, 3, before + 1)
+    declared.after = INPUTS
+    await live.advance()
+    assert live.current.manifest.version == "00000000-0001"
+
+
+async def test_what_is_refused_for_another_reason_once_its_inputs_are_there_is_told_once(publisher: Publisher) -> None:
+    older = Inputs(INPUTS.user[:1], INPUTS.candidate)
+    declared, before = Plans(older, older), refusals("corrupt")
+    publisher.storage.objects.delete(publisher.full().files["tables"].key("ranking"))
+    live = live_model(publisher, declared)
+    await live.advance()
+    declared.after = INPUTS
+    for _ in range(2):
+        await live.advance()
+    assert (live.loaded, refusals("corrupt")) == (False, before + 1)
+
+
 async def test_a_pointer_that_cannot_be_read_is_refused(publisher: Publisher) -> None:
     live, before = live_model(publisher), refusals("corrupt")
     await live.advance()
