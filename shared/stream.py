@@ -147,6 +147,8 @@ class App(faust.App):
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         self.sought = False
         await self.revoked()
+        for tp in self._last:
+            last_record_age.remove(tp.topic, tp.partition)  # whoever has it now says how old it is
         self._last.clear()
 
     async def _on_shutdown(self, *_: Any, **__: Any) -> None:

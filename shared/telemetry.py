@@ -1,13 +1,16 @@
-"""What every service shows of itself: structured lines on stdout, and ``/metrics``, ``/livez`` and ``/readyz`` over HTTP."""
+"""What every service shows of itself: structured lines on stderr, and ``/metrics``, ``/livez`` and ``/readyz`` over HTTP."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.errors import BadSettings, FreshetError
 
 Ready = Callable[[], bool]
 
@@ -40,6 +43,16 @@ def log(service: str, level: str = "info") -> structlog.stdlib.BoundLogger:
     return structlog.stdlib.get_logger().bind(service=service)
 
 
+@contextmanager
+def plainly(service: str) -> Iterator[None]:
+    """An error that we raise on purpose is one line of the log, not a traceback; the process then ends with code 1."""
+    try:
+        yield
+    except FreshetError as error:
+        log(service).error("stopped", reason=str(error))
+        raise SystemExit(1) from None
+
+
 class Monitor:
     """The HTTP side of a service that has no doors of its own.
 
@@ -59,10 +72,13 @@ class Monitor:
         """Listen.
 
         Raises:
-            OSError: the port is taken.
+            BadSettings: the port is taken.
         """
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise BadSettings(f"Metrics cannot be shown on {host}:{port} ({error}); give the service another port.") from None
 
     async def stop(self) -> None:
         """Stop listening."""

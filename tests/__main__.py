@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from infra.local.engines import CREDENTIALS
+from tests.bench import OWN
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -69,6 +70,8 @@ BY_FILE = ("-n", "2", "--dist", "loadfile")
 """The same, file by file: what a file's tests share is made once."""
 ENGINES = ("tests/contracts", "tests/integration", "-m", "engines")
 
+COMPOSE_BESIDE = ("infra/images/development.yml", "infra/images/outward.yml")
+
 LINT = [
     Check("ruff check", ("ruff", "check", ".")),
     Check("ruff format", ("ruff", "format", "--check", ".")),
@@ -79,7 +82,7 @@ LINT = [
     Check("Dockerfile", ("hadolint", "infra/images/Dockerfile")),
     Check(
         "compose files against the specification",
-        ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml", "infra/images/development.yml"),
+        ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml", *COMPOSE_BESIDE),
     ),
 ]
 TESTS = [
@@ -99,7 +102,7 @@ SUITES = {
         *(Check(name, ("python", "-m", *f"tests.bench.{name}".split())) for name in BENCHES),
         Check("demo", ("python", "-m", "tests.bench.demo", "--keep")),
         Check("delta_size, of the demo's bundles", ("python", "-m", "tests.bench.delta_size"), tuple(CREDENTIALS.items())),
-        Check("down", ("freshet", "down")),
+        Check("down", ("freshet", "down"), tuple(OWN.items())),
     ],
 }
 

@@ -3,11 +3,13 @@
 from services.features.app import build
 from services.features.settings import FeaturesSettings
 from shared.stream import serve
+from shared.telemetry import plainly
 
 
 def main() -> None:
     """Run until SIGTERM."""
-    settings = FeaturesSettings.read()
+    with plainly("features"):
+        settings = FeaturesSettings.read()
     serve("features", settings.log_level, lambda: build(settings), (settings.host, settings.features_port))
 
 

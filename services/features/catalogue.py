@@ -10,8 +10,7 @@ import numpy as np
 from services.features import metrics
 from services.features.by_item import Passed
 from services.features.cache import Cache
-from shared.dead_letters import Record
-from shared.decoding import decoded
+from shared.decoding import Record, decoded
 from shared.errors import BadRecord
 from shared.features.arena import TIME, VERSION, Arena
 from shared.features.events import known_key, micros
@@ -79,11 +78,11 @@ class Catalogue:
         rows = arena.rows(read.names)
         plan, floats, whole, keys = arena.plan, arena.words, arena.words.view(np.int64), arena.words.view(np.uint64)
         columns = {field.name: plan.column(field.name) for field in plan.fields}
-        fresh = 0
+        fresh: list[int] = []
         for row, (offset, line) in zip(rows.tolist(), read.lines, strict=True):
             if offset < whole[row, VERSION]:
                 continue
-            fresh += 1
+            fresh.append(row)
             moment, listed = micros(line.time), int(whole[row, columns["listed"]]) if "listed" in columns else 0
             values = {
                 "price": (floats, np.nan if line.price is None else line.price),
@@ -98,7 +97,7 @@ class Catalogue:
                 words[row, columns[name]] = value
             whole[row, VERSION] = offset + 1
             whole[row, TIME] = moment
-        metrics.events.labels("catalogue").inc(fresh)
-        metrics.skipped.labels("catalogue").inc(len(read.lines) - fresh)
-        self.cache.change(rows)
+        metrics.events.labels("catalogue").inc(len(fresh))
+        metrics.skipped.labels("catalogue").inc(len(read.lines) - len(fresh))
+        self.cache.change(np.array(fresh, np.int64))
         return []

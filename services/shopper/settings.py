@@ -3,16 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
+from pydantic import AwareDatetime, Field, SecretStr
 
-from shared.settings import Settings
+from shared.datasets.settings import SampleSettings
 
 
-class ShopperSettings(Settings):
+class ShopperSettings(SampleSettings):
     """Where the doors are, what is played, and how fast."""
-
-    model_config = SettingsConfigDict(env_prefix="FRESHET_", frozen=True, extra="ignore")
 
     collector: str = "http://127.0.0.1:18080"
     ranking: str = "http://127.0.0.1:18081"
@@ -22,13 +19,7 @@ class ShopperSettings(Settings):
     """Of its own ``/metrics``; 0 takes a free one."""
     shopper_log: Path = Path(".state/shopper")
     """Folder of the append-only log that the report reads."""
-    shopper_households: int = Field(60, ge=1)
-    """How many of the shop's 2,469 households are played; fewer make event time run faster at the same rate."""
-    shopper_seed: int = 7
-    """Of the sample, the candidate lists, the arrivals and the delays."""
-    shopper_start: str = "2017-03-01T00:00:00Z"
-    """Event time of the first basket; what lies before it is history."""
-    shopper_end: str = "2018-01-01T00:00:00Z"
+    shopper_end: AwareDatetime = Field("2018-01-01T00:00:00Z", validate_default=True)
     shopper_rate: Annotated[float, Field(gt=0, le=10_000)] = 66.0
     """``/rank`` requests per second, Poisson."""
     shopper_seconds: Annotated[float, Field(gt=0)] = 180.0

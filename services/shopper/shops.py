@@ -37,7 +37,7 @@ def example(settings: ShopperSettings) -> Shop:
         BadSettings: its package is not installed.
     """
     journey = Journey.load(settings.shopper_households, settings.shopper_seed, cache=settings.shopper_log / "cache")
-    baskets = journey.baskets(*_span(settings))
+    baskets = journey.baskets(settings.shopper_start, settings.shopper_end)
     return Shop("journey", list(journey.items()), (basket.moment() for basket in baskets), "purchase")
 
 
@@ -52,13 +52,9 @@ def public(words: str, settings: ShopperSettings) -> Shop:
     if settings.clock != "event":
         raise BadSettings(f"{shop.name} is played at its own time: set FRESHET_CLOCK=event here and for the stack")
     read = shop.read(folder, settings.shopper_seed)
-    moments = between(read.moments(), *_span(settings))
+    moments = between(read.moments(), settings.shopper_start, settings.shopper_end)
     if (first := next(moments, None)) is None:
         begins = next((datetime.fromtimestamp(moment.time, UTC).isoformat() for moment in read.moments()), "none")
-        span = f"--start {settings.shopper_start} to --end {settings.shopper_end}"
+        span = f"--start {settings.shopper_start.isoformat()} to --end {settings.shopper_end.isoformat()}"
         raise BadSettings(f"{shop.name} has nothing from {span}; its first moment is {begins}")
     return Shop(shop.name, list(read.items.values()), chain((first,), moments), shop.label)
-
-
-def _span(settings: ShopperSettings) -> tuple[datetime, datetime]:
-    return datetime.fromisoformat(settings.shopper_start), datetime.fromisoformat(settings.shopper_end)

@@ -35,7 +35,7 @@ from shared.errors import FreshetError, Unavailable
 from shared.kafka import check_topics, consumer, deliver, producer, started
 from shared.messages import BundleAnnouncement, Item
 from shared.tasks import task
-from shared.telemetry import Monitor, log
+from shared.telemetry import Monitor, log, plainly
 
 FIRST_LOOK_S = 1.0
 
@@ -162,9 +162,10 @@ class Announcer:
 
 
 if __name__ == "__main__":
-    settings = UpdaterSettings.read()
-    logger = log("updater", settings.log_level)
-    together = parallel.joined(device.choose())
+    with plainly("updater"):
+        settings = UpdaterSettings.read()
+        logger = log("updater", settings.log_level)
+        together = parallel.joined(device.choose())
     try:
         if together and together.rank:
             beside(settings, together)

@@ -12,7 +12,6 @@ So it was with the demo's after 80 steps. Whether cold items are ranked better, 
 import argparse
 import hashlib
 import shutil
-import sys
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,9 +32,9 @@ from services.updater.settings import HistorySettings
 from services.updater.texts.encoder import PEFT, Bert, Encoder, LowRank
 from services.updater.texts.folders import ADAPTER, INSTALLED, PARTS, TERMS, Adapter, identity, model_folder
 from shared.datasets.moments import Moment, Shop
-from shared.errors import BadSettings, FreshetError
+from shared.errors import BadSettings
 from shared.tasks import task
-from shared.telemetry import log
+from shared.telemetry import log, plainly
 
 TOGETHER = 86_400.0
 """Seconds within which two purchases of a user are of one mind."""
@@ -260,12 +259,10 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    given, settings = arguments(), HistorySettings.read()
+    given = arguments()
     training = Training(rank=given.rank, targets=tuple(given.targets.split(",")), steps=given.steps)
-    logger = log("adapt", settings.log_level)
-    try:
+    with plainly("adapt"):
+        settings = HistorySettings.read()
+        logger = log("adapt", settings.log_level)
         if main(settings, given.shop, given.to, training, logger, apart=given.adapter) is None:
             logger.warning("no encoder was made: the held-back pairs are no nearer than before")
-    except FreshetError as error:
-        logger.error("stopped", reason=str(error))
-        sys.exit(1)

@@ -93,7 +93,8 @@ def begin(
     )
     publisher.point(beginning.chain, beginning.epoch)
     served = recovery.served(storage, beginning.chain)
-    prequential = Prequential(task.labels[0], settings.ripe_s, task.gate.rows, base, task.calibrator, served.calibrator)
+    ripe_s = task.attribution if settings.ripe_s is None else settings.ripe_s
+    prequential = Prequential(task.labels[0], ripe_s, task.gate.rows, base, task.calibrator, served.calibrator)
     remembered.recall(prequential, beginning.checkpoint.state)
     good = beginning.checkpoint.progress.good or first.progress.version
     schedule, gate = Schedule.of(settings), Gate(task.gate)

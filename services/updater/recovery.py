@@ -62,14 +62,10 @@ def chain_to(storage: Storage, version: str) -> Chain:
     """How a reader without any bundle gets to this one: its newest full bundle, and the deltas from there.
 
     Raises:
-        BundleRefused: ``missing``: one on the way was deleted.
+        BundleRefused: as :meth:`shared.bundles.storage.Storage.line`.
     """
-    deltas: list[str] = []
-    manifest = storage.manifest(version)
-    while manifest.kind == "delta" and manifest.parent:
-        deltas.insert(0, manifest.version)
-        manifest = storage.manifest(manifest.parent)
-    return Chain(version, manifest.version, tuple(deltas))
+    full, *deltas = storage.line(version)
+    return Chain(version, full.version, tuple(delta.version for delta in deltas))
 
 
 def served(storage: Storage, chain: Chain) -> Served:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from shared.datasets.settings import SampleSettings
 from shared.settings import Settings
 
 
@@ -30,8 +31,9 @@ class UpdaterSettings(Settings):
     """A full bundle at least this long after the last checkpoint carries one."""
     keep_fulls: int = Field(5, ge=2)
     """Full bundles that are kept, with the deltas and checkpoints after the oldest of them; pinned ones are kept besides."""
-    ripe_s: float = Field(60.0, ge=0)
-    """A row's label counts as settled for the gate and the metrics this long after its window was planned."""
+    ripe_s: float | None = Field(None, ge=0)
+    """A row's label counts as settled for gate, calibrator and metrics this long after its window was planned; as long as the
+    task waits for outcomes (its `attribution`) where it is not given. What comes later counts as negative there."""
     encode_s: float = Field(5.0, gt=0)
     """New items wait this long for others before they are encoded together."""
     texts: Path = Path("texts")
@@ -50,14 +52,8 @@ class UpdaterSettings(Settings):
     """How long a stop waits for the storage before it leaves the last bundle to the next start."""
 
 
-class HistorySettings(UpdaterSettings):
-    """What the import of history is told besides; the demo's sample is the one that the shopper plays."""
+class HistorySettings(SampleSettings, UpdaterSettings):
+    """What the import of history is told besides."""
 
-    shopper_households: int = Field(60, ge=1)
-    """How many of the shop's 2,469 households are played; fewer make event time run faster at the same rate."""
-    shopper_seed: int = 7
-    """Of the sample, the candidate lists, the arrivals and the delays."""
-    shopper_start: str = "2017-03-01T00:00:00Z"
-    """Event time of the first basket; what lies before it is history."""
     journey_cache: Path = Path("journey")
     """Folder where the sample's promotions are kept."""

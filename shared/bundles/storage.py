@@ -93,6 +93,19 @@ class Storage:
         except msgspec.MsgspecError as error:
             raise BundleRefused("corrupt", f"the manifest of {version} cannot be read: {error}") from None
 
+    def line(self, version: str) -> list[Manifest]:
+        """What a reader without any bundle loads to hold a version: its full bundle's manifest, then each delta's up to it.
+
+        Raises:
+            BundleRefused: ``missing``: one of them was deleted. ``corrupt``: one cannot be read, or is a delta without a parent.
+        """
+        manifests = [self.manifest(version)]
+        while (first := manifests[0]).kind == "delta":
+            if first.parent is None:
+                raise BundleRefused("corrupt", f"the delta {first.version} names no parent")
+            manifests.insert(0, self.manifest(first.parent))
+        return manifests
+
     def versions(self) -> list[str]:
         """Every version that has a manifest, oldest first."""
         keys = self.objects.list(f"{self.task}/bundles/")

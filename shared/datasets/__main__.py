@@ -12,6 +12,7 @@ import msgspec
 
 from shared.datasets.shops import between, named
 from shared.errors import BadSettings
+from shared.messages import Instant
 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -21,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m shared.datasets", description=__doc__)
     parser.add_argument("shop", metavar="NAME:FOLDER", type=named)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--until", type=datetime.fromisoformat, required=True, help="such as 2011-06-01T00:00:00Z")
+    parser.add_argument("--until", type=instant, required=True, help="such as 2011-06-01T00:00:00Z")
     arguments = parser.parse_args()
     kind, folder = arguments.shop
     shop = kind.read(folder, 7)
@@ -29,6 +30,18 @@ def main() -> None:
     past = between(shop.moments(), FIRST, arguments.until)
     _write(arguments.out / "items.ndjson", shop.items.values())
     _write(arguments.out / "behaviour.ndjson", (event for moment in past for event in moment.events))
+
+
+def instant(words: str) -> datetime:
+    """The moment that the words name.
+
+    Raises:
+        BadSettings: they are no RFC 3339, or leave the time zone out.
+    """
+    try:
+        return msgspec.convert(words, Instant)
+    except msgspec.ValidationError:
+        raise BadSettings(f"--until {words} is no time with a zone, such as 2011-06-01T00:00:00Z") from None
 
 
 def _write(file: Path, lines: Iterable[msgspec.Struct]) -> None:

@@ -13,7 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -130,18 +129,6 @@ class Journey:
         opened = datetime.fromtimestamp(float(self.lines.time[0]), UTC)
         for product in self.products:
             yield Item(item_id=product.item_id, time=opened, title=product.title, category=product.category, brand=product.brand)
-
-    def events(self, start: datetime, end: datetime) -> Iterator[Behaviour]:
-        """Every purchase in [start, end) in time order, with the item's category, brand and price as the collector stamps them."""
-        for basket in self._baskets(start, end):
-            yield from self.stamped(basket)
-
-    def stamped(self, basket: range) -> Iterator[Behaviour]:
-        """The purchases of these lines of one basket, with category and brand."""
-        bare = self._basket(basket, ())
-        for i, line in enumerate(basket):
-            product = self.products[self.lines.product[line]]
-            yield msgspec.structs.replace(bare.event(i), category=product.category, brand=product.brand)
 
     def baskets(self, start: datetime, end: datetime) -> Iterator[Basket]:
         """Every basket in [start, end) in time order, with its lists. The same whatever the start."""

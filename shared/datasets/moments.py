@@ -33,6 +33,13 @@ class Shop(Protocol):
 
 
 def stamped(event: Behaviour, items: Mapping[str, Item]) -> Behaviour:
-    """The event with its item's category and brand, as the collector would have stamped it."""
+    """The event with what it leaves out of category, brand and price taken from its item, by the collector's rule."""
     item = items.get(event.item_id)
-    return event if item is None else msgspec.structs.replace(event, category=item.category, brand=item.brand)
+    if item is None:
+        return event
+    return msgspec.structs.replace(
+        event,
+        category=item.category if event.category is None else event.category,
+        brand=item.brand if event.brand is None else event.brand,
+        price=item.price if event.price is None else event.price,
+    )

@@ -51,7 +51,7 @@ class Sampled:
 
     def moments(self) -> Iterator[Moment]:
         """What each user did at each moment, in time order, with the lists it makes."""
-        sales = _Sales.of(self.events, self.label)
+        sales = _Sales.of(stamped(event, self.items) for event in self.events if event.action == self.label)
         pool, rng = Pool(len(sales.names)), np.random.default_rng(self.seed)
         for time, at_once in groupby(self.events, attrgetter("time")):
             now = time.timestamp()
@@ -74,7 +74,7 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class _Sales:
-    """The events with the label as columns, and the items by number."""
+    """Stamped events with the label as columns, and the items by number."""
 
     names: list[str]
     numbers: dict[str, int]
@@ -83,8 +83,8 @@ class _Sales:
     prices: NDArray[np.float64]
 
     @classmethod
-    def of(cls, events: Iterable[Behaviour], label: str) -> "_Sales":
-        sold = [event for event in events if event.action == label]
+    def of(cls, events: Iterable[Behaviour]) -> "_Sales":
+        sold = list(events)
         numbers = {item_id: i for i, item_id in enumerate(dict.fromkeys(event.item_id for event in sold))}
         return cls(
             names=list(numbers),

@@ -1,5 +1,6 @@
 """``python -m tests.bench.demo``: a demo whose base is made anew, against what it is to reach; options are the demo's."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from infra.local.settings import StackSettings
+from tests.bench import OWN
 from tests.bench.goals import Goal, judged
 
 MEGABYTES = {"updater": 1_500}
@@ -38,10 +39,10 @@ def goals(report: dict[str, Any], took: float) -> list[Goal]:
 
 def main(arguments: list[str]) -> int:
     """Play it; 0 when all is reached."""
-    state = StackSettings.read().state
+    state = Path(OWN["FRESHET_STATE"])
     shutil.rmtree(state / "base", ignore_errors=True)
     began = time.monotonic()
-    subprocess.run([Path(sys.executable).with_name("freshet"), "demo", *arguments], check=True)
+    subprocess.run([Path(sys.executable).with_name("freshet"), "demo", *arguments], env=os.environ | OWN, check=True)
     took = time.monotonic() - began
     return judged(*goals(msgspec.json.decode((state / "report.json").read_bytes()), took))
 

@@ -6,8 +6,8 @@ an outcome to the first answer of a model that learned it: a queue's mean wait i
 works in turns (window, publish) makes a record wait half a turn on average, and a whole one at worst. Above one cell's limits
 (partitions, one Valkey primary, one updater) users are split over cells, each a whole loop of its own.
 
-Reasoned, not measured: prices, M/D/1, limits, that cells do not meet. Measured: the figures of a core and of a GPU, and how large
-an impression is.
+Reasoned, not measured: prices, M/D/1, limits, what is written to S3, that cells do not meet. Measured: the figures of a core and of
+a GPU, and how large an impression is.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Measured:
     user_bytes: float = 5_000.0
     item_bytes: float = 1_000.0
     row_bytes: float = 68.0
-    """Of an id's vector (16 + 1 float32)."""
+    """Of an id's vector (16 + 1 float32); in a delta its number comes to it (72)."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,10 @@ class Prices:
     valkey_least: float = 320.0
     """cache.r7g.large, two nodes."""
     put: float = 5e-6
+    get: float = 4e-7
+    s3_gb_month: float = 0.023
+    s3_days: float = 7.5
+    """How long what has expired is still there: the module's seven ``noncurrent_days``, and lifecycle comes once a day."""
     gb_in: float = 0.008
     """Through the load balancer."""
     gb_across: float = 0.02
@@ -95,7 +99,11 @@ class Load:
     shown: float = 20.0
     """Of each list: the ``limit`` of the shop's request, as a page shows 20. What is shown is logged and learned, all of it; the
     other candidates are in no impression."""
+    different: float = 0.45
+    """Of the items shown between two publications, how many are not the same: assumed."""
     publish_s: float = 0.25
+    poll_s: float = 2.0
+    """How often a ranking task looks at its two pointers."""
     peak_over_mean: float = 2.0
 
 
@@ -125,6 +133,41 @@ def wait(load: float, per_core: float) -> float:
 def listed(load: Load, measured: Measured) -> float:
     """Bytes of an impression, which grows with what is shown."""
     return measured.impression_bytes * load.shown / 20
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a cell's updater writes to S3, in bytes a second."""
+
+    full: float
+    checkpoint: float
+    delta: float
+    full_every: float
+    """Seconds: with the first publication after 64 deltas, and no later than after a minute (``services/updater/publishing``)."""
+
+    @classmethod
+    def of(cls, rows: float, impressions: float, publications: float, load: Load, measured: Measured) -> "Written":
+        """Of a cell with so many ids, lists a second and publications a second."""
+        whole, full_every = rows * measured.row_bytes, max(1 / publications, min(60.0, 65 / publications))
+        changed = impressions * (1 + load.shown * load.different) * (measured.row_bytes + 4)  # a list's user, and its items
+        return cls(whole / full_every, 2 * whole / max(60.0, full_every), min(changed, whole * publications), full_every)
+
+    @property
+    def bytes(self) -> float:
+        """All together."""
+        return self.full + self.checkpoint + self.delta
+
+
+def publications(load: Load, impressions: float) -> float:
+    """A second, of a cell: as often as it may, where there is something to publish."""
+    return min(1 / load.publish_s, max(1.0, impressions))
+
+
+def storage(load: Load, written: Written, published: float, readers: int, prices: Prices) -> float:
+    """Dollars a month for S3: three objects a publication written, and read by each ranking task; what is kept."""
+    asked = 2 / load.poll_s + 3 * published  # pointers; pointer, manifest, rows
+    kept = written.bytes * prices.s3_days * 86_400 / 1e9
+    return 3 * published * MONTH * prices.put + readers * asked * MONTH * prices.get + kept * prices.s3_gb_month
 
 
 def cells(load: Load, measured: Measured, limits: Limits) -> int:
@@ -162,13 +205,14 @@ def predict(load: Load, measured: Measured, limits: Limits, prices: Prices, head
 
     memory = (load.users * measured.user_bytes + load.items * measured.item_bytes) / count * 1.5 / 1e9
     mean = 1 / load.peak_over_mean
-    puts = min(1 / load.publish_s, max(1.0, impressions)) * 3 * MONTH * prices.put  # rows, manifest, pointer
+    published = publications(load, impressions)
+    written = Written.of(load.users / count + load.items, impressions * mean, published, load, measured)
     dollars = (
         (sum(wanted.values()) + (2 if not gpus else 0)) * prices.core_month * (mean + 1) / 2  # scaling follows half way
         + gpus * prices.gpu_month
         + max(3, math.ceil(bytes_in / prices.broker_bytes / headroom / 3) * 3) * prices.broker_month
         + max(prices.valkey_least, memory * prices.valkey_gb_month)
-        + puts
+        + storage(load, written, published, wanted["ranking"], prices)
         + (events * measured.event_bytes + impressions * 5_000) * mean * MONTH / 1e9 * prices.gb_in
         + (bytes_in + read) * 2 / 3 * mean * MONTH / 1e9 * prices.gb_across
         + prices.fixed_month

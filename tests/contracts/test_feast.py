@@ -128,7 +128,7 @@ def test_feast_may_not_write_what_the_stream_owns(store: object) -> None:
         store.write_to_online_store("catalogue", frame)  # type: ignore[attr-defined]
 
 
-def test_a_view_of_your_own_can_be_pushed_and_read(store: object, fresh_settings: Settings, tmp_path: Path) -> None:
+def test_a_view_of_your_own_can_be_pushed_materialized_and_read(store: object, fresh_settings: Settings, tmp_path: Path) -> None:
     from feast import Entity, FeatureView, Field, FileSource, PushSource, ValueType
     from feast.types import Array, Float32, Int64, String
 
@@ -164,6 +164,12 @@ def test_a_view_of_your_own_can_be_pushed_and_read(store: object, fresh_settings
     assert read()["shape"] == [[1.0, 2.0, 3.0], None]
     push(2.5, age=0)
     assert read()["size"] == [2.5, None]
+    now = datetime.now(UTC)
+    row = {"branch_id": ["b"], "event_timestamp": [now], "size": [4.5], "shelves": [3], "shape": [[4.0, 5.0, 6.0]]}
+    pd.DataFrame(row).to_parquet(tmp_path / "b.parquet")
+    store.materialize(now - timedelta(hours=1), now + timedelta(hours=1), ["branch_facts"])  # type: ignore[attr-defined]
+    assert read()["size"] == [4.5, None]
+    assert read()["shape"] == [[4.0, 5.0, 6.0], None]
 
 
 def test_a_string_field_is_refused_by_name() -> None:

@@ -17,8 +17,9 @@ from infra.local.settings import MARK
 
 def ports() -> dict[str, str]:
     """Variables that put every engine and service on a free port."""
-    first = free_block(3 + engines.S3_PORTS + len(SERVICES))
-    services = {f"FRESHET_{name.upper()}_PORT": first + 13 + i for i, name in enumerate(SERVICES)}
+    names = (*SERVICES, "shopper")
+    first = free_block(3 + engines.S3_PORTS + len(names))
+    services = {f"FRESHET_{name.upper()}_PORT": first + 13 + i for i, name in enumerate(names)}
     named = {"FRESHET_KAFKA_PORT": first, "FRESHET_REDIS_PORT": first + 2, "FRESHET_S3_PORT": first + 3, **services}
     return {name: str(port) for name, port in named.items()}
 

@@ -75,6 +75,8 @@ def plugged_in(folder: Path, environment: dict[str, str]) -> None:
         assert imported.returncode == 0, imported.stdout + imported.stderr
         assert list((folder / "state" / "stack" / "updater" / "texts").iterdir()), "not where the updater looks for them"
         assert freshet(environment, "up").returncode == 0
+        until(lambda: metric(environment, "collector", "collector_catalogue_items") == 60)
+        until(lambda: metric(environment, "features", 'features_events_total{view="catalogue"}') == 60)
 
         answer = rank(environment, *(f"p{n}" for n in range(8)))
         assert {item["item_id"] for item in answer["items"]} == {f"p{n}" for n in range(8)}
@@ -88,6 +90,12 @@ def plugged_in(folder: Path, environment: dict[str, str]) -> None:
 
 def door(environment: dict[str, str], service: str) -> str:
     return f"http://127.0.0.1:{environment[f'FRESHET_{service.upper()}_PORT']}"
+
+
+def metric(environment: dict[str, str], service: str, name: str) -> float:
+    """A sample of a service's; 0 where it shows none yet."""
+    samples = (line.rsplit(" ", 1) for line in httpx.get(door(environment, service) + "/metrics").text.splitlines())
+    return float(dict(line for line in samples if len(line) == 2).get(name, 0))
 
 
 def rank(environment: dict[str, str], *items: str) -> Any:

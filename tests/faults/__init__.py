@@ -1,4 +1,5 @@
-"""Kills, freezes and outages under load. ``FRESHET_FAULT_ROUNDS`` says how often each is done: 5, and 20 in ``make faults``."""
+"""Kills, freezes and outages under load. ``FRESHET_FAULT_ROUNDS`` says how often a service is killed at each named point and at
+random: 5, and 20 in ``make faults``; freezes, and outages of the engines, which last longer, are done a part of that often."""
 
 import os
 

@@ -93,6 +93,7 @@ def test_killed_at_each_point_of_a_flush(start: Start, fresh_settings: Settings)
     async def trouble() -> None:
         for n, place in enumerate(PLACES * ROUNDS):
             await asyncio.to_thread(_killed_at, worker, place, 1 + n % 5)
+            assert await unflushed(fresh_settings), "nothing was in flight"
         await asyncio.to_thread(worker.start)
 
     asyncio.run(under_load(fresh_settings, trouble, rate=300))

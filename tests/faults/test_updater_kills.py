@@ -26,6 +26,7 @@ def test_kills_at_named_points_and_at_random_change_no_weight(updaters: Updaters
     load.start()
     for n, point in enumerate(POINTS * ROUNDS):
         _kill_at(updaters, f"{point}:{1 + n // len(POINTS) % 3}", full_s=1, checkpoint_s=1)
+        assert lineage.unlearned(updaters.settings), "nothing was in flight"
     for _ in range(ROUNDS):
         assert _kill_in_flight(updaters, chance) > 0
     settle(updaters, load)

@@ -30,9 +30,9 @@ class Read(NamedTuple):
     timestamp: float = 1_700_000_000_000
 
 
-async def _letters(settings: Settings, *found: tuple[str, Read]) -> None:
+async def _letters(settings: Settings, *found: tuple[str, Read], service: str = "joiner") -> None:
     client = await started(producer(settings))
-    sender = DeadLetters(client, "joiner")
+    sender = DeadLetters(client, service)
     for reason, record in found:
         await sender.send(reason, "as the test says", record)
     await client.stop()
@@ -47,6 +47,14 @@ async def test_dead_letters_are_counted_by_origin_and_sent_again_to_where_their_
     assert await dead_letters.send_again(fresh_settings, chosen) == 1
     sent = [record async for record in records(fresh_settings, "behaviour")]
     assert [(record.partition, json.loads(record.value)) for record in sent] == [(partition_for("ana", 4), {"misrouted": 1})]
+
+
+async def test_a_record_that_two_services_could_not_use_is_sent_again_once(fresh_settings: Settings) -> None:
+    for service in ("joiner", "features"):
+        await _letters(fresh_settings, ("misrouted", Read(1)), service=service)
+    found = await dead_letters.letters(fresh_settings)
+    assert len(found) == 2
+    assert await dead_letters.send_again(fresh_settings, found) == 1
 
 
 async def _plan(settings: Settings, *plans: WindowPlan) -> None:

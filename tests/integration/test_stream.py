@@ -13,6 +13,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from shared.kafka import producer
 from shared.settings import Settings
 from shared.stream import App, Start
+from shared.telemetry import last_record_age
 
 pytestmark = pytest.mark.engines
 TOPIC = "behaviour"
@@ -24,6 +25,8 @@ class Reader:
     def __init__(self, settings: Settings, group: str, instance: str = "reader") -> None:
         self.app = App(group, settings, instance=instance, session=6.0)
         self.polls: list[list[ConsumerRecord]] = []
+        self.going = asyncio.Event()
+        self.going.set()
         self.starts: dict[TopicPartition, Start] = {}
         self.app.began = self.starts.update
 
@@ -31,6 +34,7 @@ class Reader:
         async def read(stream: object) -> None:
             async for records in self.app.batches(stream):
                 self.polls.append(records)
+                await self.going.wait()
 
     def values(self) -> list[bytes]:
         return [record.value for poll in self.polls for record in poll]
@@ -121,6 +125,26 @@ async def test_a_record_is_read_within_a_fraction_of_a_second(fresh_settings: Se
                 await reader.until(count)
                 delays.append(loop.time() - sent)
         assert sorted(delays)[10] < 0.1
+
+
+async def test_the_age_of_the_last_record_grows_while_newer_ones_wait_and_goes_with_the_partition(fresh_settings: Settings) -> None:
+    async with reading(fresh_settings, "aged") as reader:
+        await send(fresh_settings, range(4))
+        await reader.until(4)
+        reader.going.clear()
+        await send(fresh_settings, range(8))
+        await asyncio.sleep(3)
+        assert max(ages()) > 1.5
+        reader.going.set()
+        await reader.until(12)
+        await asyncio.sleep(1.5)
+        assert ages() == [0.0] * 4
+        await reader.app.on_partitions_revoked.send(set())
+        assert ages() == []
+
+
+def ages() -> list[float]:
+    return [sample.value for metric in last_record_age.collect() for sample in metric.samples if sample.labels["topic"] == TOPIC]
 
 
 FAILING = """

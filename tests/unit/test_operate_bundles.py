@@ -1,11 +1,14 @@
 """The operator pins only what ranking would accept, and a pin names all that a version rests on."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from infra.local.operate import bundles
+from services.updater import recovery
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.storage import Storage
 from shared.errors import BadInput, BundleRefused
@@ -86,6 +89,19 @@ def test_a_forged_bundle_is_not_pinned(publisher: Publisher, key: Path) -> None:
 def test_a_version_that_is_not_there_is_said_to_be_missing(publisher: Publisher, key: Path) -> None:
     with pytest.raises(BundleRefused, match="there is no bundle 00000099-0001 of ranking"):
         bundles.verify(publisher.storage, "00000099-0001", key, now=5.0)
+
+
+@pytest.mark.parametrize("walk", [lambda storage, version: bundles.pointer_to(storage, version, 5.0), recovery.chain_to])
+def test_what_no_longer_rests_on_a_full_bundle_is_refused(walk: Callable[[Storage, str], object], publisher: Publisher) -> None:
+    storage = publisher.storage
+    full, first, second = storage.versions()
+    orphan = msgspec.structs.replace(storage.manifest(first), version="00000009-0001", parent=None)
+    storage.put_manifest(orphan)
+    with pytest.raises(BundleRefused, match="the delta 00000009-0001 names no parent"):
+        walk(storage, orphan.version)
+    storage.objects.delete(storage.manifest_key(full))
+    with pytest.raises(BundleRefused, match=f"there is no bundle {full} of ranking"):
+        walk(storage, second)
 
 
 def test_the_list_begins_with_the_newest(publisher: Publisher) -> None:

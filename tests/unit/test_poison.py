@@ -105,7 +105,8 @@ def catalogue(record: Arrived) -> int:
 def newcomers(record: Arrived) -> int:
     skipped = exported.skipped.labels("undecodable_item")
     before = skipped._value.get()
-    follower = Newcomers(None, PARTITIONS, Assortment(4), SimpleNamespace(encoder=""), None, 0, 0.0, None)  # type: ignore[arg-type]
+    texts = SimpleNamespace(encoder="", vector=lambda _: None)
+    follower = Newcomers(None, PARTITIONS, Assortment(4), texts, None, 0, 0.0, None)  # type: ignore[arg-type]
     follower._see(record.key, record.value)
     return int(skipped._value.get() - before)
 

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from infra.local import rotation
+from infra.local import prepare, rotation
 from infra.local.cli import app
+from infra.local.settings import StackSettings
 from shared.bundles.manifest import Manifest
 from shared.bundles.objects import MemoryObjects
 from shared.bundles.signing import opened, sign, signing_key, verify_key, write_keys
@@ -97,3 +98,15 @@ def test_operators_rotate_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert run.invoke(app, ["keys", *arguments]).exit_code == 0
         assert len(verify_key(tmp_path / "keys" / "verify.pem").keys) == trusted
     assert run.invoke(app, ["keys", "promote"]).exit_code != 0
+
+
+def test_of_a_pair_the_key_that_verifies_is_made_again_and_the_one_that_signs_is_not(tmp_path: Path) -> None:
+    settings = StackSettings(state=tmp_path)
+    prepare.keys(settings)
+    signing, verifying = settings.keys
+    verifying.unlink()
+    assert prepare.keys(settings)
+    assert [signing_key(signing).public_key()] == list(verify_key(verifying).keys)
+    signing.unlink()
+    with pytest.raises(BadSettings, match="which signs bundles, is missing"):
+        prepare.keys(settings)

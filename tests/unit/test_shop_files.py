@@ -1,6 +1,7 @@
 """A shop's own past from files, and pretraining on it."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -10,9 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 
+from services.collector.events import Event
+from services.collector.stamp import Catalogue, Clock, stamp_event
 from services.updater.history.pretraining import Pretraining
 from services.updater.history.shop_files import ShopFiles
 from services.updater.learning.batches import Batcher
+from shared.datasets.moments import stamped
 from shared.errors import BadSettings
 from shared.messages import Behaviour, Item
 from tests.learning import INPUTS, assortment, learner, shown, task
@@ -50,6 +54,31 @@ def test_each_purchase_makes_a_list_of_its_item_among_what_sold_before(tmp_path:
         assert bought in {event.item_id for event in moment.events if event.action == "purchase"}
         assert len({candidate.item_id for candidate in one.candidates}) == 10
     assert moments[-1].events[0].category is not None  # stamped from the catalogue
+
+
+def test_a_past_event_is_stamped_as_the_collector_stamps_a_live_one() -> None:
+    kinds = product(("tea", None), ("leaf", None), (3.5, None))
+    listed = [Item(item_id=f"i{n}", time=START, category=c, brand=b, price=p) for n, (c, b, p) in enumerate(kinds)]
+    items, live = {item.item_id: item for item in listed}, Catalogue()
+    for item in listed:
+        live.put(item, 0)
+    for name, category, brand, price in product((*items, "unknown"), ("gifts", None), ("own", None), (0.0, None)):
+        said = {"event_id": "e", "user_id": "ana", "item_id": name, "action": "view", "time": START}
+        said |= {"category": category, "brand": brand, "price": price}
+        told = stamp_event(Event(**said), live, Clock(wall=True), START, 0)
+        assert msgspec.structs.asdict(stamped(Behaviour(**said), items)) == msgspec.structs.asdict(told)
+
+
+def test_a_past_without_prices_is_at_the_catalogues_in_events_and_lists(tmp_path: Path) -> None:
+    items, events = lines()
+    for name, rows in (
+        ("items", [msgspec.structs.replace(item, price=4.0) for item in items]),
+        ("behaviour", [msgspec.structs.replace(event, price=None) for event in events]),
+    ):
+        (tmp_path / f"{name}.ndjson").write_bytes(b"\n".join(map(msgspec.json.encode, rows)))
+    moments = list(ShopFiles(tmp_path, "purchase", 7).moments())
+    assert {event.price for moment in moments for event in moment.events} == {4.0}
+    assert {candidate.price for moment in moments for one in moment.lists for candidate in one.candidates} == {4.0}
 
 
 def test_parquet_and_ndjson_in_any_order_say_the_same(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Public sets as shops that are played: what is played of them, what is imported before, and what is refused."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from services.shopper.settings import ShopperSettings
 from services.shopper.shops import load
 from services.updater.history.shop_files import ShopFiles
+from services.updater.settings import HistorySettings
 from shared import tasks
 from shared.datasets.__main__ import main
+from shared.datasets.settings import SampleSettings
 from shared.errors import BadSettings
 from shared.tasks import Task
 from tests.unit.test_datasets_adapters import TRIVAGO, movielens
@@ -39,6 +42,26 @@ def test_what_lies_before_the_start_is_written_as_files_that_history_imports(
     shop = ShopFiles(out, "purchase", 7)
     assert shop.items["2"].title == "Misérables, Les (1995), Drama"
     assert [event.event_id for moment in shop.moments() for event in moment.events] == ["8-1-view", "8-1-purchase"]
+
+
+@pytest.mark.parametrize("until", ["1997-12-04T15:55:49", "yesterday", ""])
+def test_a_time_without_a_zone_is_refused_and_not_guessed(until: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("shopper_start", "shopper_end"):
+        with pytest.raises(BadSettings, match=f"^FRESHET_{name.upper()}: Input should [^\n]*$"):
+            settings(**{name: until})
+    monkeypatch.setenv("FRESHET_SHOPPER_START", until)
+    with pytest.raises(BadSettings, match=r"^FRESHET_SHOPPER_START: Input should [^\n]*$"):
+        HistorySettings.read()
+    monkeypatch.setattr(sys, "argv", ["", f"movielens_100k:{tmp_path}", str(tmp_path / "out"), "--until", until])
+    with pytest.raises(BadSettings, match=f"^--until {until} is no time with a zone"):
+        main()
+
+
+def test_history_ends_where_the_play_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHET_SHOPPER_START", "2017-05-01T02:00:00+02:00")
+    assert HistorySettings.read().shopper_start == ShopperSettings.read().shopper_start == datetime(2017, 5, 1, tzinfo=UTC)
+    for told in (HistorySettings, ShopperSettings):
+        assert not SampleSettings.__annotations__.keys() & told.__annotations__.keys()
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,23 @@ def test_expired_bundles_go_with_their_files_and_pinned_ones_and_the_base_stay(b
     assert set(bench.storage.objects.list("ranking/blobs/")) == named
 
 
+def test_what_is_pinned_after_it_expired_stays_with_all_that_it_rests_on(bench: Bench) -> None:
+    full, *deltas = [bench.learn(EVERYTHING if n == 0 else ROWS).version for n in range(4)]
+    newest = [bench.learn(EVERYTHING).version for _ in range(2)]
+    retention = Retention(bench.storage, 2)
+    retention.add(bench.storage.manifest(newest[-1]))
+    bench.storage.pin(Chain(deltas[1], full, tuple(deltas[:2])).pointer("ranking", 1, 0.0))
+    while retention.step():
+        pass
+    assert bench.storage.versions() == ["00000000-0001", full, *deltas[:2], *newest]
+    assert bench.rebuilt(full, *deltas[:2]).sha256() == bench.storage.manifest(deltas[1]).weights_sha256
+    bench.storage.unpin()
+    retention.add(bench.storage.manifest(newest[-1]))
+    while retention.step():
+        pass
+    assert bench.storage.versions() == ["00000000-0001", *newest]
+
+
 def test_a_start_deletes_files_that_nothing_names_and_leaves_what_is_planned(bench: Bench) -> None:
     left, planned = bench.storage.put_blob(b"left"), bench.storage.put_blob(b"planned")
     Retention(bench.storage, 2, [planned.key("ranking")])

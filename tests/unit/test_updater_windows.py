@@ -1,11 +1,14 @@
 """Windows are cut on time and rows, plans of replaced updaters are void, and each origin is learned once."""
 
+import time
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
+from prometheus_client import REGISTRY
 
 from services.updater.settings import UpdaterSettings
 from services.updater.windows.kafka import KafkaWindows, PlanLog
@@ -142,3 +145,46 @@ async def test_plans_that_a_checkpoint_holds_are_forgotten_and_the_later_ones_ke
     assert numbered(log.plans) == [(5, 0)]
     assert log.plans.ends == {4: 4, 5: 5}
     assert (log.plans.window, log.plans.next_offset) == (5, 5)
+
+
+class Partition(Kafka):
+    """A client of a partition that gives its records once, and knows how far it goes."""
+
+    def __init__(self, *written: float) -> None:
+        super().__init__()
+        self.end = len(written)
+        self._records = [SimpleNamespace(offset=n, partition=0, timestamp=at * 1000, value=EXAMPLE) for n, at in enumerate(written)]
+
+    def highwater(self, _: TopicPartition) -> int:
+        return self.end
+
+    def assign(self, _: Any) -> None:
+        pass
+
+    def seek(self, *_: Any) -> None:
+        pass
+
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def getmany(self, **_: Any) -> dict[Any, Any]:
+        given, self._records = self._records, []
+        return {TopicPartition("examples.ranking", 0): given} if given else {}
+
+
+EXAMPLE = msgspec.msgpack.encode(shown(0))
+
+
+def an_age() -> float | None:
+    return REGISTRY.get_sample_value("freshet_last_record_age_seconds", {"topic": "examples.ranking", "partition": "0"})
+
+
+async def test_the_age_of_the_last_record_grows_while_newer_ones_wait_although_nothing_is_read() -> None:
+    kafka = Partition(time.time() - 30)
+    log = PlanLog("ranking", kafka, kafka, Plans())
+    windows = KafkaWindows(UpdaterSettings(partitions=1), log, kafka, kafka, [], {}, lambda: (), lambda: 0)
+    await windows.start()
+    assert await windows.next() is not None
+    assert an_age() == 0
+    kafka.end += 1
+    assert (an_age() or 0) >= 30

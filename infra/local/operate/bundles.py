@@ -15,7 +15,7 @@ from shared.bundles.manifest import Manifest, Pointer
 from shared.bundles.reader import BundleReader
 from shared.bundles.signing import verify_key
 from shared.bundles.storage import Storage
-from shared.errors import BadInput, BundleRefused, KafkaUnavailable, Unavailable
+from shared.errors import BadInput, KafkaUnavailable, Unavailable
 from shared.kafka import consumer, producer, started
 from shared.messages import WindowPlan
 from shared.settings import Settings
@@ -28,16 +28,13 @@ def pointer_to(storage: Storage, version: str, moved_at: float) -> Pointer:
     """The pointer that serves a version: its full bundle, and the deltas after that.
 
     Raises:
-        BundleRefused: ``missing``: the version, or one that it rests on, is not in the storage any more.
+        BundleRefused: as :meth:`shared.bundles.storage.Storage.line`.
     """
-    manifest, deltas = storage.manifest(version), list[str]()
-    epoch = manifest.epoch
-    while manifest.kind == "delta":
-        deltas.insert(0, manifest.version)
-        if manifest.parent is None:
-            raise BundleRefused("corrupt", f"the delta {manifest.version} names no parent")
-        manifest = storage.manifest(manifest.parent)
-    return Pointer(task=storage.task, version=version, epoch=epoch, full=manifest.version, deltas=tuple(deltas), moved_at=moved_at)
+    full, *deltas = line = storage.line(version)
+    return Pointer(
+        task=storage.task, version=version, epoch=line[-1].epoch, full=full.version,
+        deltas=tuple(delta.version for delta in deltas), moved_at=moved_at,
+    )  # fmt: skip
 
 
 def listed(storage: Storage, newest: int) -> list[Manifest]:

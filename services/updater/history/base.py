@@ -20,6 +20,16 @@ from shared.errors import BadSettings
 EPOCH = 1
 
 
+def require_none(storage: Storage) -> None:
+    """Refuse a second history.
+
+    Raises:
+        BadSettings: the task has a bundle already.
+    """
+    if storage.pointer("latest") is not None:
+        raise BadSettings(f"{storage.task} has bundles already; use another bucket or task for another history")
+
+
 def publish_base(
     storage: Storage, learner: Learner, catalogues: Iterable[Catalogue], key: Ed25519PrivateKey,
     metrics: Mapping[str, float] | None = None,
@@ -36,8 +46,7 @@ def publish_base(
     Raises:
         BadSettings: the task has a bundle already.
     """
-    if storage.pointer("latest") is not None:
-        raise BadSettings(f"{storage.task} has bundles already; use another bucket or task for another history")
+    require_none(storage)
     files = tuple(storage.put_blob(encode_catalogue(catalogue)) for catalogue in catalogues)
     nothing = Progress(version=version(0, EPOCH), window=0, epoch=EPOCH, plans_offset=0, offsets={}, origins={}, catalogues=files)
     manifest, progress = store_whole(storage, learner, nothing, EPOCH, key, metrics=metrics)

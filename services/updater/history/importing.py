@@ -1,16 +1,18 @@
 """Import a shop's past: ``python -m services.updater.history [FOLDER]`` makes the counters, the base bundle and its checkpoint.
 
-Without a folder the shop is the demo's, The Complete Journey, up to the moment where the shopper begins to play it.
+Without a folder the shop is the demo's, The Complete Journey, up to the moment where the shopper begins to play it; the shopper
+sends its catalogue then. Of a folder, the items go to the topic ``items`` too.
 """
 
+import asyncio
 import time
-from datetime import datetime
 from pathlib import Path
 
 from redis.exceptions import RedisError
 from structlog.stdlib import BoundLogger
 
-from services.updater.history.base import publish_base
+from services.updater.history.base import publish_base, require_none
+from services.updater.history.listing import list_items
 from services.updater.history.past import Past
 from services.updater.history.pretraining import Pretraining
 from services.updater.history.shop_files import ShopFiles
@@ -29,19 +31,28 @@ from shared.features.assemble import Assembler
 from shared.features.counters import Counters
 from shared.features.plans import Plans
 from shared.features.writer import RowWriter
+from shared.kafka import check_topics
+from shared.messages import Item
 from shared.tasks import task
 
 
 def main(settings: HistorySettings, folder: Path | None, logger: BoundLogger) -> None:
-    """Read, fold, learn, publish; each step's seconds are logged."""
-    import asyncio
+    """Read, fold, learn, publish; each step's seconds are logged. The bundle's pointer comes last.
 
+    Raises:
+        BadSettings: the task has a bundle already, a key, a topic or the declared features are missing, or the past cannot be read.
+        Unavailable: an engine did not answer.
+    """
     began = time.monotonic()
 
     def done(step: str, **figures: float | str) -> None:
         logger.info(step, seconds=round(time.monotonic() - began, 1), **figures)
 
     declared, storage = task(settings.task), Storage.connect(settings)
+    require_none(storage)
+    key = signing_key(settings.signing_key)
+    if folder:
+        asyncio.run(check_topics(settings, [Item.topic]))
     plans = asyncio.run(_plans(settings))
     shop: Shop = ShopFiles(folder, declared.labels[0], declared.learning.seed) if folder else journey(settings)
     done("shop read", items=len(shop.items))
@@ -59,14 +70,17 @@ def main(settings: HistorySettings, folder: Path | None, logger: BoundLogger) ->
     metrics = Pretraining().run(learner, Batcher(learner.inputs, declared.labels, assortment), examples, logger)
     done("pretrained", rows=learner.optimiser.learned)
     done("counters written", rows=write_counters(settings, past.counters))
-    manifest = publish_base(storage, learner, [catalogue], signing_key(settings.signing_key), metrics)
+    if folder:
+        done("items listed", items=asyncio.run(list_items(settings, shop.items.values())))
+    manifest = publish_base(storage, learner, [catalogue], key, metrics)
     done("published", bundle=manifest.version)
 
 
 def journey(settings: HistorySettings) -> TheJourney:
     """The demo's shop before the shopper plays it."""
-    start = datetime.fromisoformat(settings.shopper_start)
-    return TheJourney.load(settings.shopper_households, settings.shopper_seed, start, settings.journey_cache)
+    return TheJourney.load(
+        settings.shopper_households, settings.shopper_seed, settings.shopper_start, settings.journey_cache
+    )  # fmt: skip
 
 
 async def _plans(settings: HistorySettings) -> Plans:

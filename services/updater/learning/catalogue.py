@@ -67,12 +67,13 @@ class Assortment:
         """Take in a catalogue file. Text rows count on over all catalogues, in the order in which they are added."""
         self.encoder = self.encoder or catalogue.encoder
         first = len(self._attributes)
-        self._place.update(zip(catalogue.keys.tolist(), range(first, first + len(catalogue.keys)), strict=True))
         self._keys = np.concatenate([self._keys, catalogue.keys])
         self._attributes = np.concatenate([self._attributes, catalogue.attributes])
         self._text = np.concatenate([self._text, np.where(catalogue.text < 0, 0, catalogue.text + self.texts).astype(np.int32)])
         self._vectors = np.concatenate([self._vectors, catalogue.vectors])
         self.texts += len(catalogue.vectors)
+        # last: :meth:`says` is asked from another thread, and finds no place whose line is not there
+        self._place.update(zip(catalogue.keys.tolist(), range(first, first + len(catalogue.keys)), strict=True))
 
     def __len__(self) -> int:
         """Lines so far, the replaced ones included."""
@@ -85,6 +86,21 @@ class Assortment:
 
     def __contains__(self, item: int) -> bool:
         return item in self._place
+
+    def says(self, item: Item, vector: F2 | None) -> bool:
+        """Whether the newest line of the item says the same of what the model reads: category, brand, and the title by its vector.
+
+        Args:
+            item: a line of the catalogue.
+            vector: of its title, float16 (T,); ``None`` where it has none yet.
+        """
+        line = self._place.get(key(item.item_id), 0)
+        if not line or self._attributes[line].tolist() != [key(item.category or ""), key(item.brand or "")]:
+            return False
+        text = int(self._text[line])
+        if not item.title or not text:
+            return not item.title and not text
+        return vector is not None and np.array_equal(self._vectors[text], vector)
 
     def describe(self, items: U8) -> tuple[U8, U8, I4]:
         """Category keys, brand keys and text rows of items by key; zeros for one that no catalogue names. Each (n,)."""

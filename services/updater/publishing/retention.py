@@ -23,9 +23,13 @@ def kept(
     full = [version for version in sorted(manifests) if manifests[version].kind == "full"]
     oldest = full[-fulls:][0] if full else ""
     before = max((version for version in checkpoints if version <= oldest), default="")
-    pinned = {pin.version, pin.full, *pin.deltas} if pin else set()
-    named = {before, *pinned, *keep}
+    named = {before, *served_by(pin), *keep}
     return {version for version, manifest in manifests.items() if version >= oldest or version in named or manifest.window == 0}
+
+
+def served_by(pointer: Pointer | None) -> set[str]:
+    """The versions that a reader of this pointer loads; none without one."""
+    return {pointer.version, pointer.full, *pointer.deltas} if pointer else set()
 
 
 class Retention:
@@ -61,12 +65,13 @@ class Retention:
             self._expired = deque(sorted(self._manifests.keys() - stay))
 
     def step(self, versions: int = 2) -> int:
-        """Delete up to this many expired versions; how many went."""
+        """Delete up to this many expired versions; how many went. What was pinned since they expired stays."""
         done = 0
         while self._expired and done < versions:
-            self._delete(self._expired[0])
+            if self._expired[0] not in served_by(self._storage.pointer("pin")):
+                self._delete(self._expired[0])
+                done += 1
             self._expired.popleft()  # only now: where the storage is away it is deleted again
-            done += 1
         return done
 
     def _delete(self, version: str) -> None:

@@ -1,9 +1,14 @@
-"""Items that the learner does not know: read from ``items``, encoded together in a short process, joined by the next plan."""
+"""Items that the learner does not know, or not as their newest line says: read from ``items``, encoded together, joined by a plan.
+
+An item is news where it, its category, brand or title is; prices and stock, which change often, reach the model as features. Of an
+item's lines the last counts, so that nothing is encoded before the topic was read up to where it ended at the start.
+"""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 import msgspec
@@ -16,7 +21,7 @@ from services.updater.texts.vectors import TextCache
 from shared.bundles.files import encode_catalogue
 from shared.bundles.storage import Storage
 from shared.decoding import decoded
-from shared.errors import BadRecord, BadSettings, FreshetError
+from shared.errors import BadRecord, BadSettings, FreshetError, Unavailable
 from shared.keys import key
 from shared.messages import Item
 
@@ -47,7 +52,8 @@ class Newcomers:
         self._partitions = [TopicPartition(Item.topic, partition) for partition in range(partitions)]
         self._text_dim, self._wait_s, self._log = text_dim, wait_s, log
         self._waiting: dict[str, Item] = {}
-        self._on_their_way: set[int] = set()
+        self._encoded: dict[int, int] = {}
+        """Item → what this life's last file with it says, as :func:`said`; the file may still be on its way to the assortment."""
         self._ready: deque[str] = deque()
 
     def take(self) -> tuple[str, ...]:
@@ -58,6 +64,7 @@ class Newcomers:
 
     async def follow(self) -> None:
         """Read the catalogue from its beginning, for as long as the process lives."""
+        await asyncio.to_thread(self._read_texts)
         self._consumer.assign(self._partitions)
         await self._consumer.seek_to_beginning()
         ends = await self._consumer.end_offsets(self._partitions)
@@ -71,34 +78,63 @@ class Newcomers:
             if not self._waiting:
                 since = time.monotonic()
             elif time.monotonic() - since >= self._wait_s and not ends:
-                await self._encode(dict(islice(self._waiting.items(), ENCODED_AT_ONCE)))
+                await self._encode(list(islice(self._waiting.values(), ENCODED_AT_ONCE)))
+
+    def _read_texts(self) -> None:
+        """Have the vectors that known titles are compared by."""
+        try:
+            self._texts.pull()
+        except Unavailable as error:
+            self._log.warning("text vectors are fetched when items need them", reason=str(error))
+        self._texts.refresh()
 
     def _see(self, item_id: bytes | None, value: bytes | None) -> None:
-        """Note an item that is new; one that is known costs no decoding."""
-        number = key((item_id or b"").decode(errors="replace"))
-        if number in self._assortment or number in self._on_their_way or value is None:
+        """Take the topic's next line: its item waits where it is news, and waits no longer where it is not, or not for sale."""
+        if value is None:
+            self._waiting.pop((item_id or b"").decode(errors="replace"), None)
             return
         try:
             item = decoded(_items.decode, value)
         except BadRecord:
             exported.skipped.labels("undecodable_item").inc()
             return
-        self._waiting[item.item_id] = item
+        if self._is_news(item):
+            self._waiting[item.item_id] = item
+        else:
+            self._waiting.pop(item.item_id, None)
 
-    async def _encode(self, items: Mapping[str, Item]) -> None:
+    def _is_news(self, item: Item) -> bool:
+        before = self._encoded.get(key(item.item_id))
+        if before is not None:
+            return before != said(item)
+        return not self._assortment.says(item, self._texts.vector(item.title))
+
+    async def _encode(self, items: Sequence[Item]) -> None:
         try:
-            stored = await asyncio.to_thread(self._store, items)
+            news, stored = await asyncio.to_thread(self._store, items)
         except FreshetError as error:
-            self._log.error("new items wait", items=len(items), reason=str(error))
+            self._log.error("items wait", items=len(items), reason=str(error))
             await asyncio.sleep(self._wait_s)
             return
-        self._on_their_way |= {key(item) for item in items}
-        self._waiting = {item: line for item, line in self._waiting.items() if item not in items}
+        for item in items:
+            del self._waiting[item.item_id]
+        if not news:
+            return
+        self._encoded |= {key(item.item_id): said(item) for item in news}
         self._ready.append(stored)
-        exported.encoded.inc(len(items))
-        self._log.info("new items encoded", items=len(items), catalogue=stored)
+        exported.encoded.inc(len(news))
+        self._log.info("items encoded", items=len(news), catalogue=stored)
 
-    def _store(self, items: Mapping[str, Item]) -> str:
-        vectors = self._texts.ensure(item.title for item in items.values())
-        catalogue = build(items.values(), vectors, self._text_dim, self._texts.encoder)
-        return self._storage.put_blob(encode_catalogue(catalogue)).key(self._storage.task)
+    def _store(self, items: Sequence[Item]) -> tuple[list[Item], str]:
+        """Which are still news once each title has its vector, and the storage key of their catalogue; empty where none is."""
+        vectors = self._texts.ensure(item.title for item in items)
+        news = [item for item in items if self._is_news(item)]
+        if not news:
+            return [], ""
+        catalogue = replace(build(news, vectors, self._text_dim, self._texts.encoder), made=time.time())
+        return news, self._storage.put_blob(encode_catalogue(catalogue)).key(self._storage.task)
+
+
+def said(item: Item) -> int:
+    """One number, in this process alone, for what the model reads of a line: category, brand and title."""
+    return hash((item.category or "", item.brand or "", item.title))

@@ -53,8 +53,12 @@ class TextCache:
 
     def vectors(self, texts: Iterable[str]) -> dict[str, F2]:
         """The vectors of those texts that have one, float16 (T,)."""
-        self._refresh()
+        self.refresh()
         return {text: self._vectors[digest(text)] for text in dict.fromkeys(texts) if digest(text) in self._vectors}
+
+    def vector(self, text: str) -> F2 | None:
+        """A text's vector by the files that were read so far, float16 (T,); the folder is not looked at."""
+        return self._vectors.get(digest(text))
 
     def ensure(self, texts: Iterable[str]) -> dict[str, F2]:
         """The vectors of these texts; those without one are encoded first, in a process of its own.
@@ -103,7 +107,8 @@ class TextCache:
         partial.write_bytes(data)
         partial.replace(path)
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Read the folder's files that were not read yet."""
         for path in self._files():
             if path.name in self._read:
                 continue

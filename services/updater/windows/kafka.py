@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -128,6 +129,7 @@ class KafkaWindows:
         self._partitions = [TopicPartition(self._topic, partition) for partition in range(settings.partitions)]
         self._positions = {partition: offsets.get(str(partition), 0) for partition in range(settings.partitions)}
         self._ahead: dict[int, deque[Any]] = {partition: deque() for partition in range(settings.partitions)}
+        self._last: dict[TopicPartition, tuple[int, float]] = {}
         self._planner: Planner | None = None
         self.stopping = False
 
@@ -147,6 +149,7 @@ class KafkaWindows:
             if self._positions[partition] < first:
                 raise FreshetError(f"{self._topic}[{partition}] begins at {first}, not at {self._positions[partition]}: {EXPIRED}")
             self._consumer.seek(topic_partition, self._positions[partition])
+            last_record_age.labels(self._topic, str(partition)).set_function(partial(self._age, topic_partition))
 
     def stop(self) -> None:
         """End after the window that is being cut."""
@@ -188,6 +191,7 @@ class KafkaWindows:
     async def _fetch(self, partition: int) -> None:
         wanted = TopicPartition(self._topic, partition)
         fetched = await self._consumer.getmany(wanted, timeout_ms=1000)
+        self._note(fetched)
         self._ahead[partition].extend(fetched.get(wanted, ()))
 
     async def _plan(self, planner: Planner) -> Window | None:
@@ -224,11 +228,17 @@ class KafkaWindows:
             fetched = await self._consumer.getmany(timeout_ms=max(1, int(seconds * 1000)), max_records=POLL)
         except OffsetOutOfRangeError as error:
             raise FreshetError(f"{self._topic}: {error}: {EXPIRED}") from error
-        for topic_partition, records in fetched.items():
-            behind = records[-1].offset + 1 < (self._consumer.highwater(topic_partition) or 0)
-            age = time.time() - records[-1].timestamp / 1000 if behind else 0.0
-            last_record_age.labels(self._topic, str(topic_partition.partition)).set(age)
+        self._note(fetched)
         return [record for records in fetched.values() for record in records]
+
+    def _note(self, fetched: Mapping[TopicPartition, list[Any]]) -> None:
+        self._last |= {at: (records[-1].offset, records[-1].timestamp / 1000) for at, records in fetched.items() if records}
+
+    def _age(self, partition: TopicPartition) -> float:
+        """Of the last record read, where a newer one waits: asked when metrics are, so that it grows while nothing is read."""
+        offset, written = self._last.get(partition, (-1, time.time()))
+        behind = offset + 1 < (self._consumer.highwater(partition) or 0)
+        return time.time() - written if behind else 0.0
 
 
 def _read(record: Any) -> tuple[Read, BadRecord | None]:
