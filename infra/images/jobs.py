@@ -1,4 +1,4 @@
-"""``python -m infra.images.jobs keys|bucket|features``: what must stand before services start, beside topics.
+"""``python -m infra.images.jobs keys|bucket``: what must stand before services start, beside topics and the declared features.
 
 Each does nothing where its work is done already, so that ``docker compose up`` may run it again. A rotation of the keys has steps:
 ``keys next``, ``keys promote``, ``keys retire``.
@@ -29,12 +29,7 @@ def bucket() -> None:
     prepare.bucket(StackSettings.read())
 
 
-def features() -> None:
-    """``feast apply``, where the declarations changed."""
-    prepare.features(StackSettings.read(), os.environ["FRESHET_FEATURES_HISTORY"])
-
-
-JOBS: dict[tuple[str, ...], Callable[[], None]] = {("keys",): keys, ("bucket",): bucket, ("features",): features}
+JOBS: dict[tuple[str, ...], Callable[[], None]] = {("keys",): keys, ("bucket",): bucket}
 JOBS |= {("keys", step): partial(keys, step) for step in rotation.STEPS}
 
 if __name__ == "__main__":

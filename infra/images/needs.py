@@ -38,10 +38,10 @@ IMAGES = {
     "ranking": Image(("ranking", "msk", "tracing")),
     "shopper": Image(("shopper",)),
     # The encoder is its weights and our own forward pass, adapters are trained elsewhere; nothing is compiled at run time; history
-    # imports the example shop.
+    # imports the example shop; some of the operators' commands need torch.
     "updater": Image(
         extras=("updater", "encoder", "mlflow", "shopper", "msk", "tracing"),
-        also=("tokenizers",),
+        also=("onnxruntime", "psutil", "rich", "tokenizers", "typer"),
         without=("sentence-transformers", "transformers", "peft", "huggingface-hub", "triton", "setuptools"),
     ),
     # `feast apply` and the operators' commands; Feast requires mypy, and runs without.

@@ -79,7 +79,7 @@ def play_demo(
     """Play a real shop through the whole loop, and report; further options are the shopper's settings (``--seconds 60``)."""
     with plainly():
         steps = Steps()
-        os.environ.update(demo.shop(context.args))
+        os.environ.update(demo.TEMPO | dict(os.environ) | demo.shop(context.args))
         stack = Stack(read_settings().model_copy(update={"clock": "event"}), "demo", steps)
         stack.check()
         with stopping_on_interrupt(stack):
@@ -122,6 +122,16 @@ def topics() -> None:
     with plainly():
         made = prepare.topics(read_settings())
         console.print(f"created: {', '.join(made)}" if made else "all topics stand as the table says")
+
+
+@app.command()
+def features() -> None:
+    """Apply the declared features, where they changed; the features services read them at their next start."""
+    with plainly():
+        stack = local_stack()
+        history = os.environ.get("FRESHET_FEATURES_HISTORY") or prepare.history(stack.data)
+        applied = prepare.features(stack.settings, history)
+        console.print("the declared features are applied" if applied else "these features were applied before: nothing changed")
 
 
 @app.command()

@@ -12,13 +12,20 @@ from typing import Any
 from rich.table import Table
 
 from infra.local import base
+from infra.local.ports import require_free
 from infra.local.progress import Steps
 from infra.local.stack import Stack
 from services.shopper.settings import ShopperSettings
 from shared.bundles.storage import Storage
-from shared.errors import BadInput, Unavailable
+from shared.errors import BadInput, BadSettings, Unavailable
 
 COMMAND = (sys.executable, "-m", "services.shopper")
+TEMPO = {"FRESHET_RIPE_S": "60"}
+"""What the updater is told unless the environment says otherwise: the shopper's outcomes come within seconds, not half an hour."""
+SEEN = (
+    "your engines hold a model already, and may have counted the days that the demo plays: empty their topics, keys and bucket, "
+    "or unset FRESHET_KAFKA, FRESHET_REDIS and FRESHET_S3"
+)
 
 
 def shop(arguments: list[str]) -> dict[str, str]:
@@ -44,14 +51,19 @@ def run(stack: Stack, steps: Steps) -> dict[str, Any]:
     Args:
         stack: checked, and on event time.
         steps: shows the progress, and keeps the cold start's budget.
+
+    Raises:
+        BadSettings: the shopper's port is taken, or the engines that the environment names hold a model already.
     """
     from infra.local.report.run import run_report
 
     started = time.time()
+    require_free({ShopperSettings.read().shopper_port: "shopper"})
     base.load(stack, anew=True)
     stack.start_engines()
     stack.prepare()
-    base.make(stack)
+    if not base.make(stack) and not stack.owns_engines:
+        raise BadSettings(SEEN)
     stack.start_services()
     log = stack.folder("shopper")
     with _playing(stack, log) as shopper:

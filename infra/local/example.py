@@ -50,8 +50,8 @@ GRAFANA_PASSWORD=
 
 def modules() -> list[str]:
     """Where settings are declared, the shared ones first."""
-    services = sorted(f"services.{path.parent.name}.settings" for path in ROOT.glob("services/*/settings.py"))
-    return ["shared.settings", *services, "infra.local.settings"]
+    paths = (path for part in ("shared", "services") for path in sorted(ROOT.glob(f"{part}/*/settings.py")))
+    return ["shared.settings", *(f"{path.parts[-3]}.{path.parts[-2]}.settings" for path in paths), "infra.local.settings"]
 
 
 def declared(module: str) -> Iterator[tuple[str, FieldInfo, str]]:

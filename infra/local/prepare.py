@@ -14,7 +14,7 @@ from infra.local import probes
 from infra.local.engines import CREDENTIALS
 from infra.local.settings import ROOT, StackSettings
 from shared import valkey
-from shared.bundles.signing import write_keys
+from shared.bundles.signing import signing_key, write_keys, write_verify_keys
 from shared.errors import BadSettings, StorageUnavailable, Unavailable
 from shared.kafka import ensure_topics
 
@@ -36,12 +36,21 @@ def require_room(folder: Path) -> None:
 
 
 def keys(settings: StackSettings) -> bool:
-    """Make the pair that signs and verifies bundles, unless it is there; whether it was made."""
+    """Make the pair that signs and verifies bundles, or what is missing of it; whether anything was made.
+
+    Raises:
+        BadSettings: only the key that verifies is there.
+    """
     signing, verifying = settings.keys
     signing.parent.mkdir(parents=True, exist_ok=True)
     if signing.exists() and verifying.exists():
         return False
-    write_keys(signing, verifying)
+    if verifying.exists():
+        raise BadSettings(f"{signing}, which signs bundles, is missing: put it back, or remove {verifying} for a new pair")
+    if signing.exists():
+        write_verify_keys(verifying, signing_key(signing).public_key())
+    else:
+        write_keys(signing, verifying)
     return True
 
 

@@ -37,7 +37,7 @@ class Service:
 
 def services(settings: StackSettings) -> list[Service]:
     """The five that run all the time."""
-    return [Service(name, settings.host, getattr(settings, f"{name}_port")) for name in SERVICES]
+    return [Service(name, name if settings.by_name else settings.host, getattr(settings, f"{name}_port")) for name in SERVICES]
 
 
 def local_engines(settings: StackSettings, data: Path) -> list[Engine]:

@@ -33,6 +33,9 @@ class StackSettings(Settings):
     joiner_port: int = Field(18083, ge=1, le=65535)
     updater_port: int = Field(18084, ge=1, le=65535)
 
+    by_name: bool = False
+    """Whether each service answers under its own name, as in compose, not all under `FRESHET_HOST`; `freshet lag` asks there."""
+
     _given: frozenset[str] = PrivateAttr(frozenset())
 
     def model_post_init(self, _: Any) -> None:

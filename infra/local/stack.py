@@ -88,7 +88,7 @@ class Stack:
             self._launch(local)
             for engine in local:
                 self.manager.start(engine.name)
-            self._wait({engine.name: _answers(engine) for engine in local}, 90)
+            self._wait({engine.name: engine.answers for engine in local}, 90)
 
     def prepare(self) -> None:
         """Make what the services need of the engines, as far as it is missing: topics, bucket, declared features."""
@@ -118,7 +118,7 @@ class Stack:
         local = [engine for engine in local_engines(self.settings, self.data) if engine.name in names]
         for engine in local:
             self.manager.start(engine.name)
-        self._wait({engine.name: _answers(engine) for engine in local}, 90)
+        self._wait({engine.name: engine.answers for engine in local}, 90)
 
     def stop(self) -> bool:
         """Stop all in order: doors, then what reads behind them, then the engines; whether anything ran."""
@@ -160,10 +160,6 @@ class Stack:
             if time.monotonic() > deadline:
                 raise Unavailable(f"not ready within {wait_s:.0f} s: {', '.join(left)}; see {self.settings.state / 'logs'}")
             time.sleep(0.1)
-
-
-def _answers(engine: Engine) -> Callable[[int], bool]:
-    return engine.answers
 
 
 def _ready(service: Service) -> Callable[[int], bool]:

@@ -9,6 +9,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 DEVELOPMENT = ROOT / "infra" / "images" / "development.yml"
+OUTWARD = ROOT / "infra" / "images" / "outward.yml"
 VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?P<how>:?[-?])?(?P<word>[^}]*)\}")
 OURS = ("collector", "features", "joiner", "updater", "updater-gpu", "ranking", "shopper")
 JOBS = ("keys", "topics", "bucket", "apply", "history")
@@ -22,7 +23,7 @@ def example() -> dict[str, str]:
 
 
 def variables() -> dict[str, set[str]]:
-    """Every variable of the compose file, and in which ways it is asked for: ``:?``, ``:-`` or bare."""
+    """Every variable of the compose file, and in which ways it is asked for: ``:?``, ``:-``, ``-`` or bare."""
     found: dict[str, set[str]] = {}
     for match in VARIABLE.finditer(COMPOSE.read_text().replace("$$", "")):
         found.setdefault(match["name"], set()).add(match["how"] or "")
@@ -34,7 +35,8 @@ def project(file: Path = COMPOSE) -> dict[str, Any]:
     given = {"COMPOSE_PROJECT_NAME": "freshet"}
 
     def value(match: re.Match[str]) -> str:
-        return given.get(match["name"]) or (match["word"] if match["how"] == ":-" else f"given-{match['name'].lower()}")
+        default = match["how"] in (":-", "-")
+        return given.get(match["name"]) or (match["word"] if default else f"given-{match['name'].lower()}")
 
     loaded: dict[str, Any] = yaml.safe_load(VARIABLE.sub(value, file.read_text()))
     return loaded

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.compose.project import COMPOSE, DEVELOPMENT, ROOT, services, variables
+from tests.compose.project import COMPOSE, DEVELOPMENT, OUTWARD, ROOT, project, services, variables
 
 CLIENT = shutil.which("docker")
 SAME = ("read_only", "cap_drop", "cap_add", "security_opt", "user", "privileged", "network_mode", "pids_limit", "restart")
@@ -28,7 +28,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("files", [(COMPOSE,), (COMPOSE, DEVELOPMENT)], ids=["compose", "development"])
+@pytest.mark.parametrize(
+    "files", [(COMPOSE,), (COMPOSE, DEVELOPMENT), (COMPOSE, OUTWARD)], ids=["compose", "development", "outward"]
+)
 def test_compose_accepts_the_files(files: tuple[Path, ...]) -> None:
     named = [part for file in files for part in ("-f", str(file))]
     done = compose(*named, "--profile", "*", "config", "--services", **GIVEN)
@@ -52,6 +54,26 @@ def test_compose_reads_in_the_file_what_the_policies_read() -> None:
         assert ports == service.get("ports", []), name
         waits = {other: how["condition"] for other, how in seen.get("depends_on", {}).items()}
         assert waits == {other: how["condition"] for other, how in service.get("depends_on", {}).items()}, name
+
+
+def test_a_service_that_is_let_out_is_still_inside() -> None:
+    for profiles in ("demo,operate", "gpu"):
+        done = compose("-f", str(COMPOSE), "-f", str(OUTWARD), "config", "--format", "json", **GIVEN, COMPOSE_PROFILES=profiles)
+        assert done.returncode == 0, done.stderr
+        read = json.loads(done.stdout)["services"]
+        for name in set(project(OUTWARD)["services"]) & set(read):
+            assert set(read[name]["networks"]) == {"inside", "outside"}, name
+    assert read["updater-gpu"]["networks"]["inside"] == {"aliases": ["updater"]}
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"FRESHET_S3": ""}, {"FRESHET_S3": "http://minio:9000"}], ids=["unset", "AWS itself", "another"]
+)
+def test_the_storage_is_our_own_unless_another_is_named_and_aws_where_none_is(given: dict[str, str]) -> None:
+    done = compose("config", "--format", "json", **GIVEN, **given)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)["services"]["ranking"]["environment"]["FRESHET_S3"]
+    assert told == given.get("FRESHET_S3", "http://seaweedfs:8333")
 
 
 @pytest.mark.parametrize("missing", sorted(GIVEN))

@@ -24,6 +24,12 @@ for package in map(importlib.import_module, sys.argv[3:]):
             lacking.add(f"{module.name} imports {error.name}")
 sys.exit("\\n".join(sorted(lacking)) or 0)
 """
+OPERATE = """
+import runpy, sys
+sys.path[:0] = sys.argv[1:3]
+sys.argv = ["freshet", *sys.argv[3:]]
+runpy.run_module("infra.local.operate", run_name="__main__")
+"""
 FORBIDDEN = {"collector", "features", "joiner", "ranking", "shopper"}
 
 
@@ -48,7 +54,7 @@ def test_serving_images_hold_neither_torch_nor_feast(name: str) -> None:
 
 
 def test_the_ranking_image_has_not_outgrown_its_350_mb() -> None:
-    """Packages of 251 MB as installed made an image of 344 (``infra/images/README.md``)."""
+    """Packages of 251 MB as installed made an image of 344 (``infra/README.md``)."""
     sizes = {package: sum(file.size or 0 for file in distribution(package).files or ()) / 1e6 for package in listed("ranking")}
     assert sum(sizes.values()) <= 257, sorted(sizes.items(), key=lambda one: -one[1])[:5]
 
@@ -69,10 +75,25 @@ def _installed(name: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("name", needs.IMAGES)
 def test_all_that_an_image_runs_imports_with_the_image_s_own_packages(name: str, tmp_path: Path) -> None:
-    packages = ("infra.local", "feature_repo") if name == "operator" else (f"services.{name}",)
+    besides = {"operator": ("infra.local", "feature_repo"), "updater": ("services.updater", "infra.local.operate")}
+    packages = besides.get(name, (f"services.{name}",))
     here, held = str(ROOT), str(_installed(name, tmp_path))
     done = subprocess.run([sys.executable, "-I", "-S", "-c", IMPORT_ALL, here, held, *packages], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [("bundles", "adopt"), ("windows", "bisect", "v1")], ids=" ".join)
+def test_a_command_that_needs_torch_says_where_it_runs(command: tuple[str, ...], tmp_path: Path) -> None:
+    run = [sys.executable, "-I", "-S", "-c", OPERATE, str(ROOT), str(_installed("operator", tmp_path)), *command]
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "docker compose run --rm learner" in done.stdout
+
+
+def test_the_updater_s_image_has_the_code_of_the_operators_commands() -> None:
+    stage = DOCKERFILE[DOCKERFILE.index("AS updater-code") : DOCKERFILE.index("AS operator-code")]
+    assert "COPY infra/local infra/local" in stage
+    assert services()["learner"]["entrypoint"] == ["python", "-m", "infra.local.operate"]
 
 
 def test_no_image_holds_what_builds_or_tests() -> None:

@@ -21,7 +21,7 @@ RECORDED = {rule["record"] for group in RULES for rule in group["rules"] if "rec
 PROMETHEUS_OWN = {"up", "ALERTS"}
 WORDS = re.compile(
     r"(?<![:\w])(sum|avg|max|min|count|rate|increase|abs|absent|time|by|on|ignoring|or|and|unless|offset|bool|group_left|histogram_quantile|"
-    r"avg_over_time)(?![:\w])"
+    r"avg_over_time|sum_over_time|count_over_time)(?![:\w])"
 )
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABELS = {"action", "bound", "challenger", "code", "detector", "guard", "kind", "metric", "partition", "prediction", "reason"}

@@ -1,12 +1,15 @@
 """What every container of the compose file must be, whoever wrote it."""
 
+from pathlib import Path
+
 import pytest
 
 from infra.local.engines import PROPERTIES
 from shared import topics
-from tests.compose.project import DEVELOPMENT, ENGINES, JOBS, OURS, project, services
+from tests.compose.project import DEVELOPMENT, ENGINES, JOBS, OURS, OUTWARD, project, services, variables
 
 ALL = services()
+BY_HAND = {"operator", "learner"}
 each = pytest.mark.parametrize("name", ALL)
 
 
@@ -35,6 +38,12 @@ def test_only_what_publishes_a_port_is_on_a_network_with_a_way_out(name: str) ->
     assert project()["networks"]["inside"] == {"internal": True}
 
 
+def test_one_file_lets_out_whatever_speaks_to_an_engine_to_traces_or_to_mlflow() -> None:
+    told = {name for name, service in ALL.items() if "FRESHET_TRACES" in service.get("environment", {})}
+    assert set(project(OUTWARD)["services"]) == told - {"shopper"}  # it calls the doors alone
+    assert all(service == {"networks": {"outside": {}}} for service in project(OUTWARD)["services"].values())
+
+
 @each
 def test_nothing_of_the_host_is_mounted_but_read_only_files_of_the_repository(name: str) -> None:
     for volume in ALL[name].get("volumes", []):
@@ -49,7 +58,7 @@ def test_what_stays_up_says_whether_it_is_healthy_and_is_started_again(name: str
     service = ALL[name]
     if name in JOBS:
         assert service["restart"] == "on-failure"
-    elif name != "operator":
+    elif name not in BY_HAND:
         assert service["restart"] == ("on-failure" if name == "shopper" else "unless-stopped")
         assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
 
@@ -65,6 +74,10 @@ def test_images_are_named_by_the_environment_and_never_latest() -> None:
     for name, service in ALL.items():
         assert service["image"].startswith(("given-", "freshet-")), name
         assert "latest" not in service["image"]
+
+
+def test_an_empty_address_of_the_storage_is_aws_itself() -> None:
+    assert variables()["FRESHET_S3"] == {"-"}  # `:-` would take an empty one for none
 
 
 def test_every_image_of_ours_is_built_once() -> None:
@@ -93,14 +106,25 @@ def test_there_is_one_updater_on_whatever_device() -> None:
 
 def test_only_the_updater_and_what_makes_the_key_can_sign() -> None:
     holders = {name for name, service in ALL.items() for volume in service.get("volumes", []) if volume.startswith("signing:")}
-    assert holders == {"keys", "history", "updater", "updater-gpu"}
+    assert holders == {"keys", "history", "updater", "updater-gpu", "learner"}
     writers = {name for name in holders if not any(v.startswith("signing:") and v.endswith(":ro") for v in ALL[name]["volumes"])}
     assert writers == {"keys"}
 
 
 def test_only_who_reads_or_writes_the_storage_has_its_password() -> None:
     holders = {name for name, service in ALL.items() if "AWS_SECRET_ACCESS_KEY" in service.get("environment", {})}
-    assert holders == {"seaweedfs", "bucket", "history", "updater", "updater-gpu", "ranking", "operator"}
+    assert holders == {"seaweedfs", "bucket", "history", "updater", "updater-gpu", "ranking", *BY_HAND}
+
+
+@pytest.mark.parametrize("name", sorted(BY_HAND))
+def test_what_operators_run_starts_when_they_say_so_and_finds_the_key_that_verifies(name: str) -> None:
+    service = ALL[name]
+    assert service["profiles"] == ["operate"]
+    assert service["restart"] == "no"
+    keys = f"{service['environment']['FRESHET_STATE']}/keys"
+    made = {"operator": f"trust:{keys}:ro", "learner": f"signing:{Path(keys).parent}:ro"}
+    assert service["volumes"] == [made[name]]
+    assert ALL["keys"]["environment"]["FRESHET_STATE"] == ALL["learner"]["environment"]["FRESHET_STATE"]
 
 
 def test_every_named_volume_is_declared_and_used() -> None:
@@ -127,7 +151,7 @@ def test_engines_keep_their_data_in_named_volumes() -> None:
 
 def test_development_mounts_code_read_only_over_the_services_that_run_all_the_time() -> None:
     changed = project(DEVELOPMENT)["services"]
-    assert set(changed) == {"collector", "features", "joiner", "updater", "ranking"}
+    assert set(changed) == set(OURS)
     for name, service in changed.items():
         assert all(volume.endswith(":ro") for volume in service["volumes"])
-        assert [rule["path"] for rule in service["develop"]["watch"]] == ["./shared", f"./services/{name}"]
+        assert [rule["path"] for rule in service["develop"]["watch"]] == ["./shared", f"./services/{name.removesuffix('-gpu')}"]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.tables import USED, argument, blocks, modules, text
+from tests.terraform.tables import TERRAFORM, USED, argument, blocks, modules, text
 
+SUITES = [path.read_text() for path in (TERRAFORM / "tests").glob("*.tftest.hcl")]
 NAMES = [str(module.relative_to(module.parents[1])) for module in modules()]
 
 
@@ -35,3 +36,11 @@ def test_every_check_that_is_left_out_says_why(module: Path) -> None:
     for path in module.glob("*.tf"):
         for skipped in re.findall(r"checkov:skip=(.*)", path.read_text()):
             assert re.fullmatch(r"CKV2?_AWS_\d+:.{20,}", skipped), f"{path}: {skipped}"
+
+
+def test_the_page_counts_what_terraform_s_own_tests_hold() -> None:
+    runs, assertions, refusals = (
+        sum(len(re.findall(what, suite, re.MULTILINE)) for suite in SUITES)
+        for what in (r"^run ", r"^  assert \{", "expect_failures")
+    )
+    assert f"{runs} runs, {assertions} assertions and {refusals} refusals" in (TERRAFORM / "README.md").read_text()

@@ -5,8 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from tests.bench.scale import HEAD, Limits, Load, Measured, Prediction, Prices, predict, row
-from tests.terraform.tables import TERRAFORM
+from services.updater.publishing.schedule import Schedule
+from services.updater.settings import UpdaterSettings
+from tests.bench.scale import HEAD, Limits, Load, Measured, Prediction, Prices, Written, predict, row, storage
+from tests.terraform.tables import TERRAFORM, argument, blocks
 
 
 def predicted(load: Load, measured: Measured = Measured()) -> Prediction:  # noqa: B008 (frozen)
@@ -39,6 +41,29 @@ def test_publishing_seldom_is_cheaper_and_staler() -> None:
     often, seldom = predicted(Load(100, 10_000)), predicted(Load(100, 10_000, publish_s=60))
     assert seldom.dollars_month < often.dollars_month
     assert seldom.freshness_mean > often.freshness_mean + 25
+
+
+@pytest.mark.parametrize("publish_s", [0.25, 1.0, 7200.0])
+def test_full_bundles_come_as_often_as_the_updater_makes_them(publish_s: float) -> None:
+    schedule, fulls = Schedule.of(UpdaterSettings(publish_s=publish_s)), []
+    for turn in range(1_000):
+        if due := schedule.due(turn * publish_s):
+            schedule.done(due, turn * publish_s)
+            fulls += [turn * publish_s] * due.full
+    written = Written.of(1e6, 100.0, 1 / publish_s, Load(500, 50_000), Measured())
+    assert {later - before for before, later in pairwise(fulls)} == {written.full_every}
+
+
+def test_what_is_kept_longer_and_read_by_more_costs_more() -> None:
+    """The week is the storage module's, and lifecycle comes once a day."""
+    days = next(
+        argument(body, "default") for name, body in blocks(TERRAFORM / "modules" / "storage", "variable") if "noncurrent" in name
+    )
+    assert int(days) < Prices().s3_days < int(days) + 1
+    load, written = Load(1e4, 1e6), Written.of(2e6, 1_000.0, 4.0, Load(1e4, 1e6), Measured())
+    once = storage(load, written, 4.0, 1, Prices())
+    assert storage(load, written, 4.0, 6, Prices()) > once
+    assert storage(load, written, 4.0, 1, Prices(s3_days=30)) - once == pytest.approx(written.bytes * 22.5 * 86_400 / 1e9 * 0.023)
 
 
 def test_a_longer_page_is_dearer_as_what_is_shown_is_logged_and_learned() -> None:

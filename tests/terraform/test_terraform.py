@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from infra.local.settings import ROOT
@@ -24,6 +25,8 @@ CREDENTIALS = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
 }
+SHARED = ("region", "image_tag", "metrics_tag", "certificate_arn", "client_cidrs", "operator_arns")
+"""What both examples are told."""
 OVERRIDE = 'provider "aws" {\n  s3_use_path_style = true\n  max_retries       = 1\n}\n'
 
 
@@ -33,6 +36,11 @@ class StandIn:
 
     environment: dict[str, str]
     own: dict[str, Any]
+
+    def client(self, service: str) -> Any:
+        """A client of one of its services."""
+        keys = {"aws_access_key_id": "stand-in", "aws_secret_access_key": "stand-in"}
+        return boto3.client(service, region_name=self.own["region"], endpoint_url=self.environment["AWS_ENDPOINT_URL"], **keys)
 
 
 def done(result: subprocess.CompletedProcess[str]) -> str:
@@ -58,7 +66,7 @@ def test_the_properties_hold(terraform: Run) -> None:
 
 
 def test_bring_your_own_on_a_stand_in_for_aws(terraform: Run, aws: StandIn) -> None:
-    """Apply, a plan without changes, no secret in the state, destroy."""
+    """Apply, a plan without changes, destroy; what an operator fills in meanwhile is in no state."""
     folder = "examples/bring-your-own"
     place: Path = terraform.copy / folder  # type: ignore[attr-defined]
     (place / "stand_in_override.tf").write_text(OVERRIDE)
@@ -67,8 +75,32 @@ def test_bring_your_own_on_a_stand_in_for_aws(terraform: Run, aws: StandIn) -> N
     done(terraform(folder, "apply", "-auto-approve", variables=aws.environment))
     plan = terraform(folder, "plan", "-detailed-exitcode", variables=aws.environment)
     assert plan.returncode == 0, plan.stdout[-6_000:]
-    assert "a-password" not in (place / "terraform.tfstate").read_text()
+    secrets, client = json.loads(done(terraform(folder, "output", "-json", "secrets"))), aws.client("secretsmanager")
+    for arn in secrets.values():
+        client.put_secret_value(SecretId=arn, SecretString="filled-in-by-hand")
+    done(terraform(folder, "apply", "-refresh-only", "-auto-approve", variables=aws.environment))
+    state = (place / "terraform.tfstate").read_text()
+    assert secrets
+    assert all(arn in state for arn in secrets.values())
+    assert "filled-in-by-hand" not in state
+    assert "a-password" not in state  # of the secret that is your own
     assert "Destroy complete!" in done(terraform(folder, "destroy", "-auto-approve", variables=aws.environment))
+
+
+def test_a_password_that_is_made_on_a_stand_in_for_aws_is_in_the_secret_alone(terraform: Run, aws: StandIn) -> None:
+    folder, made = "examples/complete", "module.kafka.aws_secretsmanager_secret_version.scram"
+    place: Path = terraform.copy / folder  # type: ignore[attr-defined]
+    (place / "stand_in_override.tf").write_text(OVERRIDE)
+    (place / "terraform.tfvars.json").write_text(json.dumps({name: aws.own[name] for name in SHARED} | {"kafka_auth": "scram"}))
+    done(terraform(folder, "init"))
+    done(terraform(folder, "apply", "-auto-approve", f"-target={made}", variables=aws.environment))
+    value = json.loads(aws.client("secretsmanager").get_secret_value(SecretId="AmazonMSK_freshet")["SecretString"])
+    state = (place / "terraform.tfstate").read_text()
+    done(terraform(folder, "destroy", "-auto-approve", variables=aws.environment))
+    assert value["username"] == "freshet"
+    assert len(value["password"]) >= 32
+    assert "AmazonMSK_freshet" in state
+    assert value["password"] not in state
 
 
 @pytest.mark.parametrize(
@@ -76,10 +108,10 @@ def test_bring_your_own_on_a_stand_in_for_aws(terraform: Run, aws: StandIn) -> N
 )
 def test_complete_can_be_planned_on_a_stand_in_for_aws(terraform: Run, aws: StandIn, chosen: dict[str, Any]) -> None:
     """The plan of an empty account; the stand-in knows no MSK that it could be applied to."""
-    folder, shared = "examples/complete", ("region", "image_tag", "metrics_tag", "certificate_arn", "client_cidrs", "operator_arns")
+    folder = "examples/complete"
     place: Path = terraform.copy / folder  # type: ignore[attr-defined]
     (place / "stand_in_override.tf").write_text(OVERRIDE)
-    (place / "terraform.tfvars.json").write_text(json.dumps({name: aws.own[name] for name in shared} | chosen))
+    (place / "terraform.tfvars.json").write_text(json.dumps({name: aws.own[name] for name in SHARED} | chosen))
     done(terraform(folder, "init"))
     assert "0 to change, 0 to destroy" in done(terraform(folder, "plan", variables=aws.environment))
 

@@ -3,6 +3,8 @@
 import asyncio
 import time
 from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -18,8 +20,10 @@ from infra.local.operate import dead_letters as letters
 from infra.local.operate import lag as lagging
 from infra.local.operate import learning
 from infra.local.progress import console
+from infra.local.settings import StackSettings
+from services.updater.settings import UpdaterSettings
 from shared.bundles.storage import Storage
-from shared.errors import BadInput
+from shared.errors import BadInput, BadSettings
 from shared.messages import Turn, WindowPlan
 from shared.tasks import task
 
@@ -136,8 +140,9 @@ def restore_bundle(
 def adopt_features() -> None:
     """Let the model read the features that are declared now; learning goes back to its newest checkpoint and on from there."""
     with plainly():
+        _require_torch()
         read = read_settings()
-        done = asyncio.run(adopting.adopt(read, asyncio.run(adopting.declared(read)), read.keys[0], time.time()))
+        done = asyncio.run(adopting.adopt(read, asyncio.run(adopting.declared(read)), _signing(read), time.time()))
         said = [f"{name} {', '.join(names)}" for name, names in (("new:", done.emerged), ("gone:", done.vanished)) if names]
         console.print(f"{'; '.join(said)}. Learning goes on from {done.version}, in which what is new weighs nothing yet")
 
@@ -196,10 +201,10 @@ def bisect_windows(
     newest: Annotated[int, typer.Option("--show", min=1, help="how many windows are shown")] = 10,
 ) -> None:
     """Learn the windows after a checkpoint again, and name those that harmed the answers to what came later."""
-    from services.updater import bisect  # it brings torch
-    from services.updater.settings import UpdaterSettings
-
     with plainly():
+        _require_torch()
+        from services.updater import bisect
+
         found = asyncio.run(bisect.bisect(UpdaterSettings.read(**read_settings().model_dump()), version, rows))
         table = _table("window", "examples", "log loss after it", "raised by")
         for step in found[:newest]:
@@ -256,11 +261,28 @@ def show_challengers() -> None:
 def show_lag() -> None:
     """How old the last record is that each service read, by topic."""
     with plainly():
-        urls = {service.name: f"http://{service.host}:{service.port}/metrics" for service in local_stack().services}
+        urls = {service.name: lagging.replicas(service.host, service.port) for service in local_stack().services}
         rows = _table("service", "topic", "partitions", "oldest last record")
         for (service, topic), (seconds, partitions) in lagging.ages(urls).items():
             rows.add_row(service, topic, str(partitions), f"{seconds:,.1f} s")
-        console.print(rows if rows.row_count else "no service has read a record since it started: `freshet status` shows what runs")
+        console.print(rows if rows.row_count else "no service has read a record since it started: look whether they run")
+
+
+def _require_torch() -> None:
+    """Refuse where it is not, as in the operators' own image.
+
+    Raises:
+        BadSettings: says where the command can be run instead.
+    """
+    if find_spec("torch") is None:
+        where = "in compose `docker compose run --rm learner`, on AWS a task of the updater; the page of operations has both"
+        raise BadSettings(f"this command computes with the model, and torch is not here. It runs in the updater's image: {where}")
+
+
+def _signing(settings: StackSettings) -> Path:
+    """The stack's own key that signs, or the one that the updater is given where there is no other."""
+    own, _ = settings.keys
+    return own if own.exists() else UpdaterSettings.read().signing_key
 
 
 def _table(*columns: str) -> Table:

@@ -23,13 +23,13 @@ def counts(found: Iterable[DeadLetter]) -> dict[tuple[str, str, str], int]:
 
 
 async def send_again(settings: Settings, found: Iterable[DeadLetter]) -> int:
-    """Send the letters' records to their topics again, each acknowledged; how many.
+    """Send the letters' records to their topics again, each once and acknowledged; how many.
 
     They keep their event ids, so that one which did count is recognised as a retry as long as its user's recent ids are known.
     """
     client, sent = await started(producer(settings)), 0
     try:
-        for one in found:
+        for one in {one.origin: one for one in found}.values():
             again = replay(one)
             await deliver(client, again.topic, again.value, key=again.key, partition=again.partition)
             sent += 1

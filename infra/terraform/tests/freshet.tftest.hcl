@@ -183,6 +183,75 @@ run "the_loop" {
     condition     = aws_vpc_security_group_ingress_rule.balancer["collector"].from_port == 18080 && length(aws_vpc_security_group_ingress_rule.metrics) == 0
     error_message = "Services take requests from the load balancer alone."
   }
+
+  assert {
+    condition     = length(aws_vpc_security_group_egress_rule.outward) == 0 && aws_vpc_security_group_egress_rule.aws.from_port == 443 && toset([for rule in aws_vpc_security_group_egress_rule.engines : rule.cidr_ipv4]) == toset(var.network.engine_cidrs)
+    error_message = "Services call AWS and their engines, and nobody else."
+  }
+
+  assert {
+    condition     = alltrue([for name, service in module.service : (service.service_name == null) == (name == "jobs")])
+    error_message = "All services run; what is run by hand does not."
+  }
+}
+
+run "before_the_first_start" {
+  command = plan
+
+  module {
+    source = "./modules/freshet"
+  }
+
+  variables {
+    running = false
+    tasks   = { ranking = { gpu = true }, weekly = { publish_s = 7200, hosts = ["weekly.example"] } }
+  }
+
+  assert {
+    condition     = length(module.service) == 9 && alltrue([for service in module.service : service.service_name == null])
+    error_message = "Until images, secrets and topics are there, every service is a task to be run by hand and nothing else."
+  }
+
+  assert {
+    condition     = module.cluster.machines.min == 0 && module.cluster.machines.max == 1
+    error_message = "A machine with a GPU comes with the task that needs one, such as the import of history."
+  }
+
+  assert {
+    condition     = length(module.alarms.names) == 6 && alltrue([for name in module.alarms.names : endswith(name, "-errors") || endswith(name, "-unhealthy")])
+    error_message = "Nobody is woken for services that do not run."
+  }
+}
+
+run "a_way_out" {
+  command = plan
+
+  module {
+    source = "./modules/freshet"
+  }
+
+  variables {
+    outward = { 4318 = ["10.9.0.0/16", "10.8.0.0/16"], 5000 = ["10.9.0.0/16"] }
+  }
+
+  assert {
+    condition     = { for key, rule in aws_vpc_security_group_egress_rule.outward : key => "${rule.cidr_ipv4} ${rule.from_port}-${rule.to_port}" } == { "10.8.0.0/16:4318" = "10.8.0.0/16 4318-4318", "10.9.0.0/16:4318" = "10.9.0.0/16 4318-4318", "10.9.0.0/16:5000" = "10.9.0.0/16 5000-5000" }
+    error_message = "Services call the ports that they are let out to, where these are answered."
+  }
+}
+
+run "a_way_out_is_a_port_and_addresses" {
+  command = plan
+
+  module {
+    source = "./modules/freshet"
+  }
+
+  variables {
+    outward = { otlp = ["10.9.0.0/16"] }
+  }
+
+  expect_failures = [var.outward]
 }
 
 run "an_hour_is_seldom_enough" {

@@ -167,6 +167,12 @@ run "operator" {
     !contains(s.Action, "s3:PutObject") || toset(s.Resource) == toset(["arn:aws:s3:::shop/ranking/${s.Sid == "Pause" ? "learning" : "pin"}.json"])])
     error_message = "The operator writes the pin, the order to learn or to pause, and nothing else in the bucket."
   }
+
+  assert {
+    condition = alltrue([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : alltrue([for action in s.Action :
+    !startswith(action, "s3:DeleteObjectVersion") && !strcontains(action, "*") && (action != "s3:DeleteObject" || s.Sid == "Pin")])])
+    error_message = "The operator deletes nothing for good: its unpinning leaves a version behind as well."
+  }
 }
 
 run "nobody_but_people_of_ours" {

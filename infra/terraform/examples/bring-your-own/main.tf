@@ -20,5 +20,6 @@ module "freshet" {
   network         = var.network
   kafka           = var.kafka
   valkey          = { secret_arn = var.valkey_secret_arn }
+  running         = var.running
   throwaway       = var.throwaway
 }

@@ -69,3 +69,9 @@ variable "throwaway" {
   type        = bool
   default     = false
 }
+
+variable "running" {
+  description = "Whether services run; false at first, see the steps above."
+  type        = bool
+  default     = true
+}

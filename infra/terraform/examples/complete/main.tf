@@ -54,6 +54,7 @@ module "freshet" {
   client_cidrs    = var.client_cidrs
   operator_arns   = var.operator_arns
   alarm_emails    = var.alarm_emails
+  running         = var.running
   kafka           = module.kafka.connection
   valkey          = module.valkey.connection
   metrics_cidrs   = [module.network.cidr]

@@ -3,6 +3,11 @@ output "dns_name" {
   value       = module.freshet.dns_name
 }
 
+output "bucket" {
+  description = "Bucket of bundles, checkpoints, texts and history."
+  value       = module.freshet.bucket
+}
+
 output "repositories" {
   description = "Image → where to push it."
   value       = module.freshet.repositories
@@ -16,6 +21,11 @@ output "secrets" {
 output "task_definitions" {
   description = "Service → its task: what to run by hand, once."
   value       = module.freshet.task_definitions
+}
+
+output "task_network" {
+  description = "Network of a task that is run by hand, as `aws ecs run-task --network-configuration` takes it."
+  value       = module.freshet.task_network
 }
 
 output "environments" {

@@ -58,3 +58,9 @@ variable "gpu" {
   type        = bool
   default     = false
 }
+
+variable "running" {
+  description = "Whether services run; false at first, see the steps above."
+  type        = bool
+  default     = true
+}

@@ -63,6 +63,17 @@ resource "aws_vpc_security_group_egress_rule" "engines" {
   to_port           = each.value[1]
 }
 
+resource "aws_vpc_security_group_egress_rule" "outward" {
+  for_each = { for rule in flatten([for port, cidrs in var.outward : [for cidr in cidrs : { port = port, cidr = cidr }]]) : "${rule.cidr}:${rule.port}" => rule }
+
+  security_group_id = aws_security_group.services.id
+  description       = "Traces, MLflow, or what else is yours"
+  cidr_ipv4         = each.value.cidr
+  ip_protocol       = "tcp"
+  from_port         = tonumber(each.value.port)
+  to_port           = tonumber(each.value.port)
+}
+
 module "storage" {
   source = "../storage"
 
@@ -101,7 +112,7 @@ module "cluster" {
 
   gpu = local.gpu_tasks == 0 ? null : {
     instance_type = var.gpu_instance_type
-    min           = length([for task in var.tasks : task if task.gpu && task.publish_s < 3600]) # these never stop
+    min           = var.running ? length([for task in var.tasks : task if task.gpu && task.publish_s < 3600]) : 0 # these never stop
     max           = local.gpu_tasks
   }
 }
@@ -215,7 +226,7 @@ module "alarms" {
       waits_s           = service.kind != "updater" ? null : max(900, 2 * var.tasks[service.task].publish_s)
       waits_from        = service.kind != "updater" ? null : "joiner-${service.task}"
       dead_letters      = contains(service.writes, "dead-letters")
-    } if service.kind != "jobs"
+    } if service.kind != "jobs" && var.running
   }
 }
 

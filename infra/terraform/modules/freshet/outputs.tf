@@ -48,6 +48,11 @@ output "environments" {
   value       = { for name, settings in module.settings : name => settings.environment }
 }
 
+output "task_network" {
+  description = "Network of a task that is run by hand, as `aws ecs run-task --network-configuration` takes it."
+  value       = "awsvpcConfiguration={subnets=[${join(",", var.network.private_subnet_ids)}],securityGroups=[${aws_security_group.services.id}],assignPublicIp=DISABLED}"
+}
+
 output "cluster_name" {
   description = "The ECS cluster."
   value       = module.cluster.cluster_name

@@ -26,11 +26,11 @@ locals {
       scaling = { min = 2, max = 100, requests = 6000, p99_s = 0.1 }
     }
     updater = {
-      image   = "updater", port = 18084, shares = false, reads = ["examples.TASK", "windows.TASK", "items", "bundles"], writes = ["windows.TASK", "bundles", "dead-letters"]
+      image   = "updater", port = 18084, shares = false, reads = ["examples.TASK", "windows.TASK", "items", "bundles"], writes = ["windows.TASK", "bundles", "items", "dead-letters"]
       paths   = [], cpu = 2048, memory = 8192, disk_gib = 40
       scaling = { min = 1, max = 1 }
     }
-    # Run by hand: `topics`, and the features' plans.
+    # Run by hand: the command line's `topics` and `features`.
     jobs = {
       image   = "operator", port = 18086, shares = false, reads = [], writes = []
       paths   = [], cpu = 512, memory = 2048, disk_gib = 21
@@ -72,6 +72,8 @@ locals {
           for key, value in { min = 0, start_age_s = var.tasks[it.task].publish_s, start_signal_from = "joiner-${it.task}" } : key => value
           if it.kind == "updater" && var.tasks[it.task].publish_s >= 3600
         },
+        # Before the first images, secrets, topics and bundle there are, each service is a task to be run by hand.
+        { for key, value in { min = 0, max = 0 } : key => value if !var.running },
       )
     }
   }

@@ -196,6 +196,23 @@ variable "settings" {
   default     = {}
 }
 
+variable "running" {
+  description = "Whether services run. False at first, while images are pushed, secrets filled and jobs run by hand; false later takes all tasks away and leaves data and jobs."
+  type        = bool
+  default     = true
+}
+
+variable "outward" {
+  description = "Where services may call besides AWS and the engines: port → from where it is answered, such as { 4318 = [\"10.0.0.0/16\"] } for an OpenTelemetry collector, 5000 for MLflow."
+  type        = map(list(string))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for port in keys(var.outward) : can(regex("^[0-9]{1,5}$", port))]) && alltrue([for cidr in flatten(values(var.outward)) : can(cidrhost(cidr, 0))])
+    error_message = "A port, and the addresses (CIDR) that answer there."
+  }
+}
+
 variable "throwaway" {
   description = "Whether destroying deletes all data at once. Only for stacks that are thrown away."
   type        = bool

@@ -14,7 +14,7 @@ locals {
     FRESHET_REDIS_CLUSTER  = var.redis_cluster
     FRESHET_CA             = null # AWS' own authorities are the system's
     FRESHET_SECRETS        = null # secrets are the task's environment
-    FRESHET_TRACES         = null # a collector of yours, by `overrides`
+    FRESHET_TRACES         = null # a collector of yours, by `overrides`; `outward` lets services out to it
     FRESHET_TRACES_SHARE   = null
     FRESHET_S3             = "" # AWS itself
     FRESHET_BUCKET         = var.bucket
