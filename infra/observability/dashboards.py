@@ -106,7 +106,7 @@ DASHBOARDS: dict[str, tuple[tuple[Panel, ...], ...]] = {
                     "increase(updater_fallbacks_total[10m])": "fell back",
                 },
             ),
-            Panel("new items encoded", {"rate(updater_items_encoded_total[1m])": "a second"}, "reqps"),
+            Panel("items encoded", {"rate(updater_items_encoded_total[1m])": "a second"}, "reqps"),
         ),
         (
             Panel("log loss of the candidate, less that of its rivals", shadow("served") | shadow("frozen"), "none"),

@@ -12,7 +12,8 @@ class CollectorSettings(Settings):
     collector_keys: SecretStr = SecretStr("")
     """Keys that open the doors, as `events:KEY events+items:KEY`; without any, everybody may come."""
     collector_rate: float = Field(0.0, ge=0)
-    """Requests a second of one key, or of one address without keys; above it the answer is 429. 0 for no limit."""
+    """Requests a second of one key; above it the answer is 429. 0 for no limit. Without keys, of one address, which behind a load
+    balancer is the balancer's: give keys there."""
     collector_body_bytes: int = Field(2 << 20, ge=1 << 10, le=8 << 20)
     """Of the largest request; a larger one is refused with 413."""
     collector_bytes_in_flight: int = Field(32 << 20, ge=1 << 20)

@@ -17,7 +17,8 @@ class RankingSettings(Settings):
     ranking_keys: SecretStr = SecretStr("")
     """Keys that open the doors, as `rank:KEY explain+rank:KEY`; without any, everybody may come."""
     ranking_rate: float = Field(0.0, ge=0)
-    """Requests a second of one key, or of one address without keys; above it the answer is 429. 0 for no limit."""
+    """Requests a second of one key; above it the answer is 429. 0 for no limit. Without keys, of one address, which behind a load
+    balancer is the balancer's: give keys there."""
     ranking_concurrency: int = Field(64, ge=1)
     """Requests in work at once; above it the answer is 503 with Retry-After."""
     ranking_body_bytes: int = Field(1 << 20, ge=1 << 10)
