@@ -21,6 +21,9 @@ class ModelSettings(msgspec.Struct, frozen=True):
     """Parts that never change after pretraining: ``text`` is the encoder's vectors; any dense part or table may join."""
     capacity: dict[str, int] = msgspec.field(default_factory=lambda: dict(CAPACITY))
     """Rows of each id table, allocated at once in serving."""
+    without: tuple[str, ...] = ()
+    """Id tables that the model goes without, from the import of history on: their rows say nothing and never move. Where an id is
+    seen a few times, ``user`` and ``item`` tell less than they cost; text, counters and context are what is left."""
 
 
 class LearningSettings(msgspec.Struct, frozen=True):
@@ -129,6 +132,8 @@ class Task(msgspec.Struct, frozen=True):
         Raises:
             BadSettings: says what.
         """
+        for name in set(self.model.without) - self.model.capacity.keys():
+            raise BadSettings(f"task {self.name!r} goes without {name!r}, which is no id table")
         for name in self.learning.loss_weights.keys() - set(self.labels):
             raise BadSettings(f"task {self.name!r} weighs the loss of {name!r}, which is no label of it")
         if len(self.challengers) + self.race.proposed > CHALLENGERS:

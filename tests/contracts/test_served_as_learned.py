@@ -65,9 +65,10 @@ def predicted(one: Learner, offset: int) -> F4:
     return one.predict(made)
 
 
+@pytest.mark.parametrize("without", [(), ("user", "item")])
 @pytest.mark.parametrize("offset", [3, 44, 400])  # learned, later, and at an hour that was never seen
-def test_a_bundle_serves_what_the_learner_predicts(offset: int) -> None:
-    one = learner(task(labels=LABELS))
+def test_a_bundle_serves_what_the_learner_predicts(offset: int, without: tuple[str, ...]) -> None:
+    one = learner(task(labels=LABELS, without=without))
     for number in range(2):
         one.learn(batch([shown(o) for o in range(20 * number, 20 * number + 20)], labels=LABELS), number)
     file = catalogue()

@@ -104,6 +104,24 @@ def test_a_frozen_part_does_not_move_and_the_rest_does(part: str) -> None:
     assert set(one.trainable()) == everything - still
 
 
+def test_a_table_that_the_model_goes_without_says_nothing_and_never_moves() -> None:
+    left_out = ("user", "item")
+    one, other = learner(task(without=left_out)), learner()
+    for each in (one, other):
+        each.learn(window(0, 60), 1)
+        assert each.predict(window(60, 5)).std() > 0
+    weights = {name: values for name, (_, values) in one.tables.weights().items()}
+    assert {name for name, values in weights.items() if not values.any()} == set(left_out)
+    assert all(len(values) > 1 for values in weights.values())
+    assert {*other.trainable()} - {*one.trainable()} == set(left_out)
+    assert one.tables.attributes.any(), "an item keeps its category, brand and text"
+
+
+def test_only_an_id_table_can_be_left_out() -> None:
+    with pytest.raises(BadSettings, match="goes without 'text', which is no id table"):
+        task(without=("text",))
+
+
 def test_the_catalogues_items_get_rows_that_start_as_their_texts_projection() -> None:
     one = learner()
     one.learn(window(0, 1), 1)

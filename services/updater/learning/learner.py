@@ -56,7 +56,7 @@ class Learner:
         columns = len(inputs.user) + len(inputs.candidate)
         self.model = Ranker(columns, labels, shape.dim, shape.hidden, shape.text_dim, task.learning.dropout).to(device)
         rows = row_optimiser(task.learning, shape.dim)
-        self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, rows, device, task.learning.admission)
+        self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, rows, device, task.learning.admission, shape.without)
         self.moments = Moments.of(columns)
         self.optimiser = Optimiser(self.model, self.tables, task.learning)
         self.average = Average(self.model, task.learning.average * task.learning.batch)
@@ -142,7 +142,8 @@ class Learner:
         """Names of what moves: tables and dense weights."""
         dense = [name for name, weight in self.model.named_parameters() if weight.requires_grad]
         normaliser = [] if "normaliser" in self.frozen else ["mean", "scale"]
-        return tuple(name for name in self.tables.maps if name not in self.frozen) + tuple(dense + normaliser)
+        still = {*self.frozen, *self.tables.without}
+        return tuple(name for name in self.tables.maps if name not in still) + tuple(dense + normaliser)
 
     def weights_sha256(self) -> str:
         """The hash that full bundles, deltas and checkpoints of these weights agree on."""

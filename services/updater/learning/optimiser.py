@@ -34,7 +34,7 @@ class Optimiser:
         self.still[:] = False
         self.still[self.tables.unknown()] = True
         for name in self.tables.maps:
-            if name in parts:
+            if name in parts or name in self.tables.without:
                 first = self.tables.offset[name]
                 self.still[first : first + self.tables.maps[name].capacity] = True
         self.fixed = moved(self.still[:, None].copy(), self.tables.values.device)  # (rows, 1)

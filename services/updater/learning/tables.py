@@ -4,7 +4,7 @@ All tables are parts of one tensor, so that a training step gathers, and moves, 
 *global* (in that tensor) inside the learner and *local* (in its table) in bundles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import accumulate
 
 import numpy as np
@@ -29,13 +29,14 @@ class Tables:
         seed: of the new rows' values, with the table and the key: a new row is a function of these alone.
         optimiser: moves the rows; it says what is remembered of each.
         admission: sightings before an id gets a row, by table; 1 where absent.
+        without: tables whose rows say nothing and never move.
     """
 
     def __init__(
         self, capacity: Mapping[str, int], dim: int, seed: int, optimiser: RowOptimiser, device: torch.device,
-        admission: Mapping[str, int] | None = None,
+        admission: Mapping[str, int] | None = None, without: Collection[str] = (),
     ) -> None:  # fmt: skip
-        self.dim, self.seed, self.optimiser = dim, seed, optimiser
+        self.dim, self.seed, self.optimiser, self.without = dim, seed, optimiser, without
         self.maps = {name: RowMap(capacity[name], (admission or {}).get(name, 1)) for name in TABLES}
         sizes = [capacity[name] for name in TABLES]
         self.offset = dict(zip(TABLES, accumulate(sizes, initial=0), strict=False))
@@ -148,7 +149,7 @@ class Tables:
         if not len(rows):
             return
         start = np.zeros((len(rows), self.dim + 1), np.float32)
-        if name != "item":
+        if name != "item" and name not in self.without:
             for i, key in enumerate(self.maps[name].keys[rows].tolist()):
                 start[i, :-1] = np.random.default_rng([self.seed, TABLES.index(name), key]).normal(0, SPREAD, self.dim)
         self._put(name, rows, start)

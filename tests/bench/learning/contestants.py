@@ -98,10 +98,9 @@ def ours(kind: type[Freshet], sight: Sight = WHOLE, **more: Any) -> Make:
     def make(prepared: Prepared, setting: Setting, seed: int) -> Freshet:
         parts = {name: value for name, value in setting.items() if name not in ("epochs", "without")}
         task = prepared.of.task
-        capacity = task.model.capacity | dict.fromkeys(setting.get("without", ()), 1)  # its one row is the unknown's
         task = msgspec.structs.replace(
             task,
-            model=msgspec.structs.replace(task.model, capacity=capacity),
+            model=msgspec.structs.replace(task.model, without=tuple(setting.get("without", ()))),
             learning=msgspec.structs.replace(task.learning, seed=seed, **parts),
         )
         return kind(task, prepared.inputs, prepared.assortment, sight, setting.get("epochs", 2), **more)
