@@ -31,6 +31,11 @@ negative Δ log loss mean that freshet is better. CPU-seconds are one thread's, 
 came at fewer than {new} moments before. The tables of ages and mishaps are of the first seed; a window that is shorter than the
 labels' delay takes most labels as corrections.
 """
+AIMS = """## What was to be reached
+The bounds come from a study of the same sets. Its retail negatives were drawn from sales of the next seven days too, so that there
+its differences are the aim. Its MovieLens models knew the users' age, sex and occupation, the films' year and a profile of what was
+liked less what was not: Vowpal Wabbit made .7613 of that (its log loss .576), and of what is told here what the table below says.
+"""
 PLOT = """## The gain against the age of the served snapshot
 ![AUC above the frozen base with fresh counters, by age](LEARNING.svg)
 """
@@ -40,7 +45,7 @@ def write(results: Results, file: Path) -> None:
     """Write the page."""
     budget = max(map(len, (LEARNING, STANDING, TREES, WABBIT)))
     parts = [HEAD.format(tuned=TUNED_ON, budget=budget, cold=COLD, new=NEW)]
-    parts.append("\n".join(["## What was to be reached", *goals.lines(results.sets), ""]))
+    parts.append("\n".join([AIMS, *goals.lines(results.sets), ""]))
     parts += [section(name, figures) for name, figures in results.sets.items()]
     if any(gains(figures) for figures in results.sets.values()):
         parts.append(PLOT)
