@@ -130,7 +130,7 @@ async def test_a_record_is_read_within_a_fraction_of_a_second(fresh_settings: Se
 async def test_the_age_of_the_last_record_grows_while_newer_ones_wait_and_goes_with_the_partition(
     fresh_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)  # where a test of this process imported BentoML, it has set it
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)  # Feast sets it, where a test of this process imported it
     async with reading(fresh_settings, "aged") as reader:
         await send(fresh_settings, range(4))
         await reader.until(4)
