@@ -5,6 +5,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+SOMETHING = b"ready" * 200
+"""What lies on a volume: SeaweedFS keeps nothing at all beside the name, before it knows where its volumes are."""
 API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 """Kafka's ApiVersions request, version 0, without a client's name: size, key, version, correlation id, no name."""
 
@@ -22,14 +24,15 @@ def valkey(port: int, pid: int, host: str = "127.0.0.1") -> bool:
 
 
 def s3(endpoint: str, credentials: Mapping[str, str] | None, bucket: str = "ready") -> bool:
-    """Whether an object can be written there; creates the bucket that the question is asked with."""
+    """Whether an object can be written there and read; creates the bucket that the question is asked with."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     client = s3_client(endpoint, credentials)
     try:
         if bucket not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
             client.create_bucket(Bucket=bucket)
-        client.put_object(Bucket=bucket, Key="ready", Body=b"")
+        client.put_object(Bucket=bucket, Key="ready", Body=SOMETHING)
+        client.get_object(Bucket=bucket, Key="ready")["Body"].read()
     except (BotoCoreError, ClientError):
         return False
     finally:

@@ -76,7 +76,7 @@ def test_the_next_start_imports_nothing_and_an_interrupt_while_playing_stops_all
     environment, state = played[0] | {"FRESHET_SHOPPER_SECONDS": "300"}, _state(played)
     with stopped_after(environment):
         demo = start(environment, "demo")
-        _until_playing(state)
+        _until_playing(state, demo)
         os.killpg(demo.pid, signal.SIGINT)  # the whole group, as a terminal does
         said, _ = demo.communicate(timeout=120)
     assert demo.returncode == 130, said
@@ -135,9 +135,10 @@ def _a_record_that_nobody_can_use(environment: dict[str, str]) -> None:
     asyncio.run(send())
 
 
-def _until_playing(state: Path, seconds: float = 240) -> None:
+def _until_playing(state: Path, demo: subprocess.Popen[str], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not any("services.shopper" in line for line in processes(state)):
+        assert demo.poll() is None, demo.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(5)  # into the play

@@ -74,6 +74,16 @@ def test_seaweed_keeps_objects_over_a_kill_and_lets_one_writer_win(engines: Engi
     s3.close()
 
 
+def test_when_seaweed_answers_again_what_it_holds_can_be_read(engines: Engines, fresh_settings: Settings) -> None:
+    client = probes.s3_client(fresh_settings.s3, local.CREDENTIALS)
+    client.put_object(Bucket=fresh_settings.bucket, Key="held", Body=b"on a volume" * 20)
+    for _ in range(5):
+        engines.seaweed.kill()
+        engines.seaweed.start()
+        assert client.get_object(Bucket=fresh_settings.bucket, Key="held")["Body"].read() == b"on a volume" * 20
+    client.close()
+
+
 def test_a_taken_port_is_named_with_its_owner(engines: Engines, tmp_path: Path) -> None:
     port = engines.valkey.ports[0]
     with pytest.raises(BadSettings, match=rf"port {port}, which valkey needs, is taken by .*{engines.valkey.pid}"):
