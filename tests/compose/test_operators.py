@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.operate import lag
-from infra.local.operate.commands import _signing
+from infra.local.operate.commands.bundles import signing
 from infra.local.programs import services as of_the_stack
 from infra.local.settings import StackSettings
 from tests.compose.project import services
@@ -62,7 +62,7 @@ def test_what_signs_is_the_stack_s_own_key_or_the_one_that_the_updater_was_given
 ) -> None:
     monkeypatch.setenv("FRESHET_SIGNING_KEY", "/run/freshet/signing.pem")
     settings = StackSettings(state=tmp_path)
-    assert _signing(settings) == Path("/run/freshet/signing.pem")
+    assert signing(settings) == Path("/run/freshet/signing.pem")
     settings.keys[0].parent.mkdir()
     settings.keys[0].touch()
-    assert _signing(settings) == tmp_path / "keys" / "signing.pem"
+    assert signing(settings) == tmp_path / "keys" / "signing.pem"
