@@ -19,6 +19,9 @@ class ModelSettings(msgspec.Struct, frozen=True):
     text_dim: int = 384
     frozen: tuple[str, ...] = ("text",)
     """Parts that never change after pretraining: ``text`` is the encoder's vectors; any dense part or table may join."""
+    pooling: bool = True
+    """Whether a shopper's profile holds, beside the texts of the items in their history, those items' learned vectors: what goes
+    with what, as those who deal with both have shown. Not where the model goes without ``item``."""
     capacity: dict[str, int] = msgspec.field(default_factory=lambda: dict(CAPACITY))
     """Rows of each id table, allocated at once in serving."""
     without: tuple[str, ...] = ()

@@ -20,10 +20,10 @@ START = 1_500_000_000.0
 EPOCH = datetime(2017, 1, 1, tzinfo=UTC)
 
 
-def task(labels: tuple[str, ...] = ("purchase",), without: tuple[str, ...] = (), **learning: object) -> Task:
+def task(labels: tuple[str, ...] = ("purchase",), without: tuple[str, ...] = (), pooling: bool = True, **learning: object) -> Task:
     """A task whose model is small enough for a test."""
     capacity = {"user": 40, "item": 60, "category": 8, "brand": 8, "hour": 32, "weekday": 8}
-    model = ModelSettings(dim=4, hidden=(8, 4), text_dim=TEXT, capacity=capacity, without=without)
+    model = ModelSettings(dim=4, hidden=(8, 4), text_dim=TEXT, capacity=capacity, without=without, pooling=pooling)
     return Task(
         name="ranking",
         labels=labels,

@@ -115,7 +115,7 @@ class Ranker:
         profile = scorer.profile(features)
         side = scorer.user_side(features, key(user_id), now, profile)
         # In a thread, for it looks at every item. A swap meanwhile may change which items are near, never how they are scored.
-        return await asyncio.to_thread(nearest, scorer, side[0], profile, self._retrieved)
+        return await asyncio.to_thread(nearest, scorer, side[0], profile.text, self._retrieved)
 
     async def _score(self, request: RankRequest) -> Scored:
         now = self._moment(request.at)

@@ -139,8 +139,12 @@ def catalogue_files(files: Iterable[str]) -> list[str]:
     return sorted((name for name in files if name.startswith("catalogue-")), key=lambda name: int(name.split("-")[1]))
 
 
+POOLING = "pooling"
+"""The dense weight that a model without pooling, and a bundle of before it was there, has not."""
+
+
 def dense_shapes(inputs: Inputs, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int) -> dict[str, tuple[int, ...]]:
-    """Every dense weight's name and shape; see ``shared/model/README.md``."""
+    """Every dense weight's name and shape; see ``shared/model/README.md``. :data:`POOLING` alone may be missing."""
     dense = len(inputs.user) + len(inputs.candidate)
     widths = (len(FIELDS) * dim + dense + 1, *hidden)
     shapes: dict[str, tuple[int, ...]] = {
@@ -151,6 +155,7 @@ def dense_shapes(inputs: Inputs, labels: int, dim: int, hidden: tuple[int, ...],
         "text_projection_bias": (dim,),
         "profile_projection": (dim, text_dim),
         "profile_projection_bias": (dim,),
+        POOLING: (dim, dim),
         "heads.weight": (labels, hidden[-1]),
         "heads.bias": (labels,),
         "mean": (dense,),

@@ -6,12 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundles.files import FIELDS, dense_shapes
+from shared.bundles.files import FIELDS, POOLING, dense_shapes
 from shared.bundles.manifest import Manifest
 from shared.errors import BundleRefused
 from shared.messages import Inputs
 
 F4 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a user deals with; zeros without a history."""
+
+    text: F4
+    """(text_dim,) the mean of the items' texts, of length 1."""
+    pooled: F4
+    """(dim,) the items' vectors by the square roots of their weights, which have length 1 together."""
 
 
 class Dense:
@@ -32,11 +42,16 @@ class Dense:
         """The dense part of a bundle.
 
         Raises:
-            BundleRefused: ``shapes`` for a missing weight or another shape, ``non_finite`` for values that are not numbers.
+            BundleRefused: ``shapes`` for a weight that is missing, not known here, or of another shape, ``non_finite`` for values
+                that are not numbers.
         """
         shapes = dense_shapes(manifest.inputs, len(manifest.labels), manifest.dim, manifest.hidden, manifest.text_dim)
+        if unknown := sorted(weights.keys() - shapes.keys()):
+            raise BundleRefused("shapes", f"its formula is not known here: what are the dense weights {', '.join(unknown)}?")
         for name, shape in shapes.items():
             found = weights.get(name)
+            if found is None and name == POOLING:
+                continue
             if found is None or found.shape != shape or found.dtype != np.float32:
                 described = "missing" if found is None else f"{found.dtype} {found.shape}"
                 raise BundleRefused("shapes", f"the dense weight {name} is {described}, it should be float32 {shape}")
@@ -44,12 +59,12 @@ class Dense:
                 raise BundleRefused("non_finite", f"the dense weight {name} holds values that are not finite numbers")
         return cls(weights, manifest.inputs, manifest.dim)
 
-    def user_side(self, rows: F4, profile: F4, normalised: F4) -> F4:
+    def user_side(self, rows: F4, profile: Profile, normalised: F4) -> F4:
         """What a request brings to every candidate.
 
         Args:
             rows: (3, dim + 1) the values of user, hour and weekday.
-            profile: (text_dim,) of length 1, or zeros.
+            profile: what the user deals with.
             normalised: (U,) the user's dense features.
 
         Returns:
@@ -59,8 +74,10 @@ class Dense:
         width = self.user_weights.shape[1]
         vectors = np.empty((4, dim), np.float32)
         vectors[:3] = rows[:, :dim]
-        np.matmul(weights["profile_projection"], profile, out=vectors[3])
+        np.matmul(weights["profile_projection"], profile.text, out=vectors[3])
         vectors[3] += weights["profile_projection_bias"]
+        if POOLING in weights:
+            vectors[3] += weights[POOLING] @ profile.pooled
         side = np.empty((1, width + dim + 1), np.float32)
         np.matmul(np.concatenate([vectors.ravel(), normalised]), self.user_weights, out=side[0, :width])
         side[0, :width] += weights["layers.0.bias"]

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.model.dense import Profile
 from shared.model.scorer import Features, Scorer
 from shared.model.sides import field_side
 from shared.model.tables import Rows
 
 F4 = NDArray[np.float32]
 
-GROUPS = ("user", "item", "text", "category_brand", "user_counters", "item_counters", "pair", "context", "time")
+GROUPS = ("user", "item", "history", "text", "category_brand", "user_counters", "item_counters", "pair", "context", "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,7 @@ class Parts:
     """(n, S) both sides added."""
     texts: F4
     """(n, text_dim)."""
-    profile: F4
-    """(text_dim,)."""
+    profile: Profile
     user: F4
     """(U,) normalised."""
     candidate: F4
@@ -59,7 +59,8 @@ def _without(group: str, columns: tuple[str, ...]) -> Callable[[Parts], Parts]:
         "user": lambda parts: replace(parts, moment=parts.moment * np.array([[0], [1], [1]], np.float32)),
         "time": lambda parts: replace(parts, moment=parts.moment * np.array([[1], [0], [0]], np.float32)),
         "item": lambda parts: replace(parts, item=np.zeros_like(parts.item)),
-        "text": lambda parts: replace(parts, texts=np.zeros_like(parts.texts), profile=np.zeros_like(parts.profile)),
+        "history": lambda parts: replace(parts, profile=replace(parts.profile, pooled=0 * parts.profile.pooled)),
+        "text": lambda parts: replace(parts, texts=0 * parts.texts, profile=replace(parts.profile, text=0 * parts.profile.text)),
         "category_brand": lambda parts: replace(parts, category_brand=np.zeros_like(parts.category_brand)),
         "user_counters": lambda parts: replace(parts, user=np.zeros_like(parts.user)),
     }[group]
@@ -82,6 +83,6 @@ def _logits(scorer: Scorer, parts: Parts, log_odds: F4 | None) -> F4:
     """The first label's logits. (n,)."""
     user = scorer.dense.user_side(parts.moment, parts.profile, parts.user)
     items = field_side("item", parts.item, parts.texts, scorer.dense) + parts.category_brand
-    candidate = np.column_stack([parts.candidate, parts.texts @ parts.profile])
+    candidate = np.column_stack([parts.candidate, parts.texts @ parts.profile.text])
     logits: F4 = scorer.run("logits", user, items, candidate, log_odds)[:, 0]
     return logits

@@ -15,8 +15,9 @@ from shared.bundles.files import weights_sha256
 from shared.bundles.manifest import Manifest
 from shared.errors import BundleRefused
 from shared.model.calibration import probabilities
-from shared.model.dense import Dense
+from shared.model.dense import Dense, Profile
 from shared.model.moment import moment_keys
+from shared.model.pooling import shares
 from shared.model.sides import Sides
 from shared.model.tables import Rows, Table
 from shared.model.texts import Texts
@@ -74,7 +75,7 @@ class Scorer:
     def score_rows(self, features: Features, rows: Rows, user: int, time: float, log_odds: F4 | None = None) -> F4:
         """As :meth:`score`, of candidates whose rows in the item table are known. (n, L)."""
         profile = self.profile(features)
-        candidate = self.candidate(self.dense.candidate(features.candidate), rows, profile)
+        candidate = self.candidate(self.dense.candidate(features.candidate), rows, profile.text)
         side, items = self.user_side(features, user, time, profile), self.sides.items(rows)
         if not self.manifest.calibrator:
             return self.run("scores", side, items, candidate, log_odds)
@@ -93,16 +94,14 @@ class Scorer:
         used = {name: (table.keys[: table.rows], table.values[: table.rows]) for name, table in self.tables.items()}
         return weights_sha256(used, self.dense.weights)
 
-    def profile(self, features: Features) -> F4:
-        """The user's profile: the mean text of their history by weight, of length 1; zeros where there is none. (text_dim,)."""
-        if not len(features.history):
-            return np.zeros(self.manifest.text_dim, np.float32)
-        texts = self.texts.vectors[self.sides.attributes[self.tables["item"].find(features.history), 2]]
-        mean: F4 = features.history_weights @ texts
+    def profile(self, features: Features) -> Profile:
+        """What the user deals with, of their history."""
+        rows, weights = self.tables["item"].find(features.history), features.history_weights
+        mean: F4 = weights @ self.texts.vectors[self.sides.attributes[rows, 2]]
         length = np.sqrt(mean @ mean)
-        return mean / length if length > 0 else mean
+        return Profile(mean / length if length > 0 else mean, shares(weights) @ self.tables["item"].values[rows, :-1])
 
-    def user_side(self, features: Features, user: int, time: float, profile: F4) -> F4:
+    def user_side(self, features: Features, user: int, time: float, profile: Profile) -> F4:
         """What user, moment and profile bring to every candidate. (1, S)."""
         return self.dense.user_side(self.moment_rows(user, time), profile, self.dense.user(features.user))
 

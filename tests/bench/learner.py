@@ -69,7 +69,7 @@ class Sparse(Learner):
 
     def _move(self, step: Step) -> None:
         learning, dense = self.task.learning, self.optimiser.dense
-        logits = self.model(self.rows(step.where[step.places]), step.text, step.profile, step.dense, step.log_odds)
+        logits = self.model(self.rows(step.where[step.places]), step.text, step.profile, step.pooled, step.dense, step.log_odds)
         targets = step.labels, step.late, step.weights, step.share
         torch.autograd.backward(loss(learning.late, logits, *targets, learning.batch, learning.correction_clip))
         for optimiser in (self.sparse, dense):

@@ -62,6 +62,10 @@ def reference(model: Model, features: Seen, item: str, column: int, user: str, t
         profile += weight * text(by_key.get(one, "nothing"))
     if profile.any():
         profile /= np.linalg.norm(profile)
+    pooled = sum(
+        np.sqrt(weight / features.history_weights.sum()) * values("item", row("item", by_key.get(one, "nothing")))[:-1]
+        for one, weight in zip(features.history.tolist(), features.history_weights.astype(np.float64).tolist(), strict=True)
+    )
 
     moment = datetime.fromtimestamp(time, UTC)
     number = row("item", item)
@@ -77,6 +81,8 @@ def reference(model: Model, features: Seen, item: str, column: int, user: str, t
     fields = {name: one[:-1] for name, one in rows.items()}
     fields["item"] = fields["item"] + weights["text_projection"] @ text(item) + weights["text_projection_bias"]
     fields["profile"] = weights["profile_projection"] @ profile + weights["profile_projection_bias"]
+    if "pooling" in weights:
+        fields["profile"] = fields["profile"] + weights["pooling"] @ (np.zeros(model.settings.dim) + pooled)
     vectors = np.stack([fields[name] for name in ("user", "hour", "weekday", "profile", "item", "category", "brand")])
 
     raw = np.concatenate([features.user, features.candidate[column]]).astype(np.float64)
@@ -132,6 +138,16 @@ def test_scores_equal_the_formula(settings: ModelSettings | None, inputs: Inputs
         expected = [reference(model, features, item, n, user, TIME, float(log_odds[n])) for n, item in enumerate(items)]
         assert scores.shape == (len(items), labels)
         np.testing.assert_allclose(scores, np.array(expected), atol=1e-5, rtol=0)
+
+
+def test_a_bundle_of_before_pooling_is_served_by_the_formula_without_it() -> None:
+    model = a_model()
+    del model.dense["pooling"]
+    publisher = a_publisher(model)
+    publisher.full()
+    features = some_features(1, model.inputs)
+    expected = reference(model, features, "i7", 0, "u3", TIME, 0.0)
+    assert loaded(publisher).score(features, keys(["i7"]), key("u3"), TIME)[0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_applied_deltas_are_the_full_bundle_bit_for_bit() -> None:

@@ -137,7 +137,7 @@ def test_a_profile_is_the_unit_mean_of_the_historys_texts() -> None:
     made = batch([example])
     history = np.frombuffer(example.impression.history, np.uint64)
     mean = known.vectors(known.describe(history)[2]).sum(0)
-    assert made.profiles[made.profile[0]] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
+    assert made.histories.profiles[made.history[0]] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
 
 
 def test_lists_of_one_history_share_a_profile_and_no_history_is_zeros() -> None:
@@ -145,8 +145,9 @@ def test_lists_of_one_history_share_a_profile_and_no_history_is_zeros() -> None:
         shown(2), impression=msgspec.structs.replace(shown(2).impression, history=b"", history_weights=b"")
     )
     made = batch([shown(1), bare, msgspec.structs.replace(shown(1), origin=shown(3).origin)])
-    assert made.profile.tolist() == [0, 1, 0]
-    assert not made.profiles[1].any()
+    assert made.history.tolist() == [0, 1, 0]
+    assert not made.histories.profiles[1].any()
+    assert not made.histories.shares[1].any()
 
 
 def test_an_item_that_no_catalogue_names_has_neither_text_nor_category() -> None:

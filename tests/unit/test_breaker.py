@@ -14,6 +14,7 @@ from services.updater.guards.control import Control
 from services.updater.guards.cusum import AGE, Cusum, spared
 from services.updater.guards.orders import Order, give, order
 from services.updater.learning.batches import Batch
+from services.updater.learning.histories import Histories
 from services.updater.settings import UpdaterSettings
 from services.updater.windows.gaps import Gaps
 from services.updater.windows.kafka import KafkaWindows, PlanLog
@@ -47,8 +48,8 @@ def a_batch(number: int, rate: float = RATE, age: float = 30 * DAY, lists: int =
     none = np.zeros((n, 1), np.float32)
     return Batch(
         list=np.repeat(np.arange(lists), ITEMS), origins=(), kinds=np.zeros(lists, np.bool_), time=np.zeros(lists),
-        keys={"item": np.tile(keys(f"i{i}" for i in range(ITEMS)), lists)}, text=none[:, 0].astype(np.int32), profiles=none,
-        profile=np.zeros(lists, np.int64),
+        keys={"item": np.tile(keys(f"i{i}" for i in range(ITEMS)), lists)}, text=none[:, 0].astype(np.int32),
+        histories=Histories(none[:1], np.zeros((1, 1), np.uint64), none[:1]), history=np.zeros(lists, np.int64),
         user_features=np.stack([np.full(lists, age), rng.exponential(size=lists)], 1).astype(np.float32),
         candidate_features=rng.exponential(size=(n, 2)).astype(np.float32), log_odds=none[:, 0], served=none[:, 0],
         labels=(rng.random((n, 1)) < rate).astype(np.float32), late=none, counted=np.ones((n, 1), np.float32),

@@ -124,6 +124,14 @@ def test_dense_weights_that_are_no_numbers_are_refused(publisher: Publisher) -> 
     assert refused(lambda: prepare(publisher, scorer)) == "non_finite"
 
 
+def test_a_dense_weight_of_a_formula_that_is_not_known_is_refused(publisher: Publisher) -> None:
+    scorer = load(publisher)
+    manifest = publisher.delta()
+    weights = decode_dense(publisher.storage.get_blob(manifest.files["dense"]))
+    rewritten(publisher, manifest, "dense", encode_dense(weights | {"attention": weights["text_projection"]}))
+    assert refused(lambda: prepare(publisher, scorer)) == "shapes"
+
+
 def test_rows_beyond_the_capacity_are_refused(publisher: Publisher) -> None:
     scorer = load(publisher)
     manifest = publisher.delta(rows=3)

@@ -10,6 +10,7 @@ import torch
 
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import build
+from services.updater.learning.histories import Histories
 from shared.errors import BadSettings
 from shared.keys import keys
 from shared.messages import Inputs, Item, Origin
@@ -79,8 +80,10 @@ def test_a_batch_is_not_changed_by_learning_from_it() -> None:
     learned = window(0)
     before = copy.deepcopy(learned)
     learner().learn(learned, 1)
-    for name in ("user_features", "candidate_features", "log_odds", "labels", "late", "counted", "profiles", "text", "time"):
+    for name in ("user_features", "candidate_features", "log_odds", "labels", "late", "counted", "text", "time"):
         assert np.array_equal(getattr(before, name), getattr(learned, name))
+    for name in Histories.__slots__:
+        assert np.array_equal(getattr(before.histories, name), getattr(learned.histories, name))
     assert all(np.array_equal(before.keys[name], learned.keys[name]) for name in before.keys)
 
 
@@ -113,7 +116,7 @@ def test_a_table_that_the_model_goes_without_says_nothing_and_never_moves() -> N
     weights = {name: values for name, (_, values) in one.tables.weights().items()}
     assert {name for name, values in weights.items() if not values.any()} == set(left_out)
     assert all(len(values) > 1 for values in weights.values())
-    assert {*other.trainable()} - {*one.trainable()} == set(left_out)
+    assert {*other.trainable()} - {*one.trainable()} == {*left_out, "pooling"}
     assert one.tables.attributes.any(), "an item keeps its category, brand and text"
 
 
@@ -234,6 +237,47 @@ def test_inputs_of_the_module_are_those_of_the_contract() -> None:
     shapes = dense_shapes(INPUTS, 1, 4, (8, 4), 8)
     assert {name: weight.shape for name, weight in one.dense().items()} == shapes
     assert assortment().texts == 16
+
+
+def with_history_of(items: list[str], learned: Batch) -> Batch:
+    """The lists as if their shoppers had dealt with these items, each as much."""
+    rows = np.zeros((len(learned.histories), 1), np.int64)
+    known = np.tile(keys(items), (len(rows), 1))
+    return replace(
+        learned, histories=replace(learned.histories, keys=known, shares=np.full(known.shape, len(items) ** -0.5, np.float32))
+    )
+
+
+@pytest.mark.parametrize("pooling", [True, False])
+def test_what_a_shopper_dealt_with_speaks_where_items_are_pooled(pooling: bool) -> None:
+    one = learner(task(pooling=pooling))
+    one.learn(window(0, 60), 1)
+    asked = window(100, 5)
+    told, other = (one.predict(with_history_of(items, asked)) for items in (["i1", "i2"], ["i3", "i4"]))
+    assert np.array_equal(told, other) is not pooling
+    stranger, none = (one.predict(with_history_of([item], asked)) for item in ("never seen", ""))
+    assert np.array_equal(stranger, none)
+
+
+def test_being_in_a_history_moves_no_row() -> None:
+    one = learner()
+    one.learn(window(0, 60), 1)
+    one.tables.reset()
+    asked = window(100, 1)
+    absent = next(f"i{n}" for n in range(40) if keys([f"i{n}"])[0] not in asked.keys["item"])
+    one.learn(with_history_of([absent], asked), 2)
+    row = one.tables.find({name: keys([absent]) if name == "item" else np.zeros(1, np.uint64) for name in one.tables.maps})[0, 1]
+    assert one.tables.values[row].any()
+    assert not one.tables.touched[row]
+
+
+def test_a_checkpoint_of_before_pooling_predicts_the_same_and_learns_it() -> None:
+    before, one = learner(task(pooling=False)), learner()
+    before.learn(window(0, 60), 1)
+    one.load(before.state())
+    assert np.array_equal(one.predict(window(100)), before.predict(window(100)))
+    one.learn(window(20, 30), 2)
+    assert one.dense()["pooling"].any()
 
 
 LABELS = ("click", "cart", "purchase")

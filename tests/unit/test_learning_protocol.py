@@ -9,6 +9,7 @@ import pytest
 
 from services.updater.evaluation.metrics import auc
 from services.updater.learning.batches import Batch, Batcher
+from services.updater.learning.histories import Histories
 from shared.datasets.candidates import DAY, NOTHING
 from shared.datasets.sampling import Sampled
 from shared.messages import Behaviour, Item
@@ -189,7 +190,9 @@ def test_parts_of_a_set_are_what_a_batcher_would_have_made_of_them(tmp_path) -> 
     assert part.list.tolist() == alone.list.tolist()
     for name in ("time", "text", "candidate_features", "user_features", "labels", "kinds"):
         assert np.array_equal(getattr(part, name), getattr(alone, name)), name
-    assert np.array_equal(part.profiles[part.profile], alone.profiles[alone.profile])
+    for name in Histories.__slots__:
+        ours, theirs = (getattr(one.histories, name)[one.history] for one in (part, alone))
+        assert np.array_equal(ours, theirs), name
     assert all(np.array_equal(part.keys[name], alone.keys[name]) for name in part.keys)
 
 

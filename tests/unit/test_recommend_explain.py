@@ -34,9 +34,9 @@ def test_the_nearest_items_are_those_of_the_highest_scores_without_the_layers() 
     features = some_features(60, INPUTS)
     scores = model.score(features, keys(ITEMS), key("u1"), TIME)[:, 0]
     profile = model.profile(features)
-    near = nearest(model, model.user_side(features, key("u1"), TIME, profile)[0], profile, 10)
+    near = nearest(model, model.user_side(features, key("u1"), TIME, profile)[0], profile.text, 10)
     assert near == [ITEMS[n] for n in np.argsort(-scores)[:10]]
-    assert len(nearest(model, model.user_side(features, key("u1"), TIME, profile)[0], profile, 500)) == 60
+    assert len(nearest(model, model.user_side(features, key("u1"), TIME, profile)[0], profile.text, 500)) == 60
 
 
 def explained(**changes: object) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.learning.catalogue import Assortment
-from services.updater.learning.profiles import Profiles
+from services.updater.learning.histories import Histories
 from shared.errors import BadRecord
 from shared.impressions import misfit
 from shared.keys import key, keys
@@ -35,10 +35,10 @@ class Batch:
     """(n,) id of each table's row."""
     text: NDArray[np.int32]
     """(n,) row of the item's text."""
-    profiles: F4
-    """(p, T) unit vectors; lists of one history share one."""
-    profile: NDArray[np.int64]
-    """(m,) row into ``profiles``."""
+    histories: Histories
+    """p; lists of one history share one."""
+    history: NDArray[np.int64]
+    """(m,) which of them is whose."""
     user_features: F4
     """(m, U) as served; NaN where unknown."""
     candidate_features: F4
@@ -143,7 +143,7 @@ class Batcher:
         time = np.array([impression.time for impression in shown], np.float64)
         item = _items(shown)
         category, brand, text = self.assortment.describe(item)
-        profiles, profile = Profiles(self.assortment).of((i.history, i.history_weights) for i in shown)
+        histories, history = Histories.distinct(((i.history, i.history_weights) for i in shown), self.assortment)
         hour, weekday = moment_keys(time)
         labels = len(self.labels)
         return Batch(
@@ -160,8 +160,8 @@ class Batcher:
                 "weekday": weekday[lists],
             },
             text=text,
-            profiles=profiles,
-            profile=profile,
+            histories=histories,
+            history=history,
             user_features=self._named(shown, "user"),
             candidate_features=self._named(shown, "candidate"),
             log_odds=np.concatenate([_floats(i.log_odds, len(i.items)) for i in shown] or [np.zeros(0, np.float32)]),

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
+from torch.nn.functional import embedding_bag
 
 from services.updater.learning.adoption import Adoption
 from services.updater.learning.average import Average
@@ -15,6 +16,7 @@ from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
 from services.updater.learning.delays import Lateness, loss
 from services.updater.learning.device import moved
+from services.updater.learning.histories import Histories
 from services.updater.learning.model import Ranker
 from services.updater.learning.normaliser import Moments
 from services.updater.learning.optimiser import Optimiser
@@ -23,7 +25,7 @@ from services.updater.learning.row_optimisers import row_optimiser
 from services.updater.learning.rows import Arrays
 from services.updater.learning.steps import Record, Step
 from services.updater.learning.tables import Tables
-from shared.bundles.files import TABLES, weights_sha256
+from shared.bundles.files import POOLING, TABLES, weights_sha256
 from shared.messages import Inputs
 from shared.model.dense import Normaliser
 from shared.tasks import Task
@@ -54,7 +56,8 @@ class Learner:
         torch.manual_seed(task.learning.seed)
         shape, labels = task.model, len(task.labels)
         columns = len(inputs.user) + len(inputs.candidate)
-        self.model = Ranker(columns, labels, shape.dim, shape.hidden, shape.text_dim, task.learning.dropout).to(device)
+        pooling = shape.pooling and "item" not in shape.without
+        self.model = Ranker(columns, labels, shape.dim, shape.hidden, shape.text_dim, task.learning.dropout, pooling).to(device)
         rows = row_optimiser(task.learning, shape.dim)
         self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, rows, device, task.learning.admission, shape.without)
         self.moments = Moments.of(columns)
@@ -167,7 +170,8 @@ class Learner:
         return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     def load(self, state: dict[str, NDArray[Any]]) -> None:
-        """Become what :meth:`state` gave. Features are matched by name: one that the state lacks starts at weight zero."""
+        """Become what :meth:`state` gave. Features are matched by name: one that the state lacks starts at weight zero, and so
+        does pooling."""
         parts: dict[str, Arrays] = {}
         for name, array in state.items():
             part, rest = name.split("/", 1)
@@ -175,6 +179,8 @@ class Learner:
         before = msgspec.json.decode(parts["learner"]["inputs"].tobytes(), type=Inputs)
         if before != self.inputs:
             parts = Adoption(before, self.inputs, self.task.model.dim).of(parts)
+        for weights in (parts["dense"], parts.get("average", {})):
+            weights.setdefault(POOLING, np.zeros((self.task.model.dim, self.task.model.dim), np.float32))
         self._record = None
         self.tables.load(parts["tables"])
         with torch.no_grad():
@@ -217,11 +223,22 @@ class Learner:
             self.tables.expire(self.now - self.task.learning.expiry, self.assortment.lines(0)[0])
 
     def _columns(self, batch: Batch, normaliser: Normaliser) -> tuple[Tensor, ...]:
-        """What the module reads beside table rows: text, profile, dense features and log-odds."""
+        """What the module reads beside table rows: text, profile, pooled history, dense features and log-odds."""
         features = np.concatenate([batch.user_features[batch.list], batch.candidate_features], axis=1)
-        profiles, of_rows = moved(batch.profiles, self.device), moved(batch.profile[batch.list], self.device)
         text = self.assortment.on(self.device)[moved(batch.text, self.device)].float()
-        return text, profiles[of_rows], moved(normaliser(features), self.device), moved(batch.log_odds, self.device)
+        used, of_lists = np.unique(batch.history, return_inverse=True)
+        histories, of_rows = batch.histories.part(used), moved(of_lists[batch.list], self.device)
+        profile, pooled = moved(histories.profiles, self.device), self._pooled(histories)
+        dense, log_odds = moved(normaliser(features), self.device), moved(batch.log_odds, self.device)
+        return text, profile[of_rows], pooled[of_rows], dense, log_odds
+
+    def _pooled(self, histories: Histories) -> Tensor:
+        """The vectors of each history's items, as they are now. (p, D)."""
+        if self.model.pooling is None:
+            return torch.zeros(len(histories.keys), self.task.model.dim, device=self.device)
+        rows = self.tables.maps["item"].find(histories.keys.ravel()).reshape(histories.keys.shape) + self.tables.offset["item"]
+        where, shares = moved(rows, self.device), moved(histories.shares, self.device)
+        return embedding_bag(where, self.tables.values, mode="sum", per_sample_weights=shares)[:, :-1]
 
     def _steps(self, batch: Batch, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Step]]:
         """The batch, of these table rows (n, 6), in steps: each one's distinct table rows, and what the device needs.
@@ -276,7 +293,7 @@ class Learner:
     def _backward(self, leaf: Tensor, step: Step) -> None:
         """Leave the loss' gradients in the model and in the step's distinct rows."""
         learning = self.task.learning
-        logits = self.model(leaf[step.places], step.text, step.profile, step.dense, step.log_odds)
+        logits = self.model(leaf[step.places], step.text, step.profile, step.pooled, step.dense, step.log_odds)
         targets = step.labels, step.late, step.weights, step.share
         torch.autograd.backward(loss(learning.late, logits, *targets, learning.batch, learning.correction_clip))
 

@@ -24,9 +24,12 @@ class Ranker(nn.Module):
         hidden: widths of the layers.
         text_dim: T, width of a text's vector.
         dropout: share of hidden units dropped in training.
+        pooling: whether the vectors of the items in a history are part of the profile.
     """
 
-    def __init__(self, dense: int, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int, dropout: float) -> None:
+    def __init__(
+        self, dense: int, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int, dropout: float, pooling: bool
+    ) -> None:
         super().__init__()
         self.dim, self.dropout = dim, dropout
         self.drop: Callable[[Tensor, float, bool], Tensor] = functional.dropout  # processes that learn together drop together
@@ -38,27 +41,32 @@ class Ranker(nn.Module):
         self.text_projection_bias = nn.Parameter(torch.zeros(dim))
         self.profile_projection = nn.Parameter(torch.empty(dim, text_dim).uniform_(-bound, bound))
         self.profile_projection_bias = nn.Parameter(torch.zeros(dim))
+        self.pooling = nn.Parameter(torch.eye(dim)) if pooling else None
         widths = (len(FIELDS) * dim + dense + 1, *hidden)
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in zip(widths, hidden, strict=False))
         self.heads = nn.Linear(hidden[-1], labels)
 
-    def forward(self, rows: Tensor, text: Tensor, profile: Tensor, dense: Tensor, log_odds: Tensor) -> Tensor:
+    def forward(self, rows: Tensor, text: Tensor, profile: Tensor, pooled: Tensor, dense: Tensor, log_odds: Tensor) -> Tensor:
         """Logits (n, L).
 
         Args:
             rows: (n, 6, D + 1) table rows in the order of TABLES: vectors, then linear weights.
             text: (n, T) the items' text vectors, zeros where there is none.
             profile: (n, T) unit mean of what the user deals with, zeros where there is none.
+            pooled: (n, D) the vectors of what the user deals with, see :mod:`shared.model.pooling`.
             dense: (n, U + C) normalised.
             log_odds: (n,) added to every logit.
         """
         vectors, linear = rows[..., : self.dim], rows[..., self.dim]
+        taste = functional.linear(profile, self.profile_projection, self.profile_projection_bias)
+        if self.pooling is not None:
+            taste = taste + functional.linear(pooled, self.pooling)
         fields = torch.stack(
             [
                 vectors[:, USER],
                 vectors[:, HOUR],
                 vectors[:, WEEKDAY],
-                functional.linear(profile, self.profile_projection, self.profile_projection_bias),
+                taste,
                 vectors[:, ITEM] + functional.linear(text, self.text_projection, self.text_projection_bias),
                 vectors[:, CATEGORY],
                 vectors[:, BRAND],

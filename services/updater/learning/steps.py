@@ -22,6 +22,8 @@ class Step(NamedTuple):
     """(n, T)."""
     profile: Tensor
     """(n, T)."""
+    pooled: Tensor
+    """(n, D) as the items' vectors were when the batch began: a step moves none of them for being in a history."""
     dense: Tensor
     """(n, U + C) normalised."""
     log_odds: Tensor

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.learning.batches import Batch, Batcher
+from services.updater.learning.histories import Histories
 from shared.bundles.files import TABLES
 from shared.messages import Example, Origin
 
 I8 = NDArray[np.int64]
 TOGETHER = 2_000
 """Lists that are turned into columns at once."""
-BY_LIST = ("kinds", "time", "profile", "user_features")
+BY_LIST = ("kinds", "time", "history", "user_features")
 BY_ROW = ("text", "candidate_features", "log_odds", "served", "labels", "late", "counted")
 
 
@@ -32,18 +33,18 @@ def parts(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
 
 
 def joined(batches: list[Batch]) -> Batch:
-    """One batch of several; its profiles are all of theirs."""
+    """One batch of several; its histories are all of theirs."""
     lists = np.cumsum([0, *(len(batch.kinds) for batch in batches)])[:-1]
-    profiles = np.cumsum([0, *(len(batch.profiles) for batch in batches)])[:-1]
+    histories = np.cumsum([0, *(len(batch.histories) for batch in batches)])[:-1]
     moved = [
-        replace(batch, list=batch.list + first, profile=batch.profile + shift)
-        for batch, first, shift in zip(batches, lists.tolist(), profiles.tolist(), strict=True)
+        replace(batch, list=batch.list + first, history=batch.history + shift)
+        for batch, first, shift in zip(batches, lists.tolist(), histories.tolist(), strict=True)
     ]
     return replace(
         batches[0],
         list=np.concatenate([batch.list for batch in moved]),
         origins=tuple(origin for batch in batches for origin in batch.origins),
-        profiles=np.concatenate([batch.profiles for batch in batches]),
+        histories=Histories.joined([batch.histories for batch in batches]),
         keys={name: np.concatenate([batch.keys[name] for batch in batches]) for name in TABLES},
         **{name: np.concatenate([getattr(batch, name) for batch in moved]) for name in (*BY_LIST, *BY_ROW)},
     )
@@ -59,7 +60,7 @@ def rows_of(batch: Batch, lists: I8) -> I8:
 
 
 def cut(batch: Batch, lists: I8, rows: I8 | None = None) -> Batch:
-    """These lists alone, in this order, or these rows of them, each its list's only one; the profiles are shared, not copied."""
+    """These lists alone, in this order, or these rows of them, each its list's only one; the histories are shared, not copied."""
     chosen = rows_of(batch, lists) if rows is None else rows
     order = np.argsort(lists)
     number = order[np.searchsorted(lists, batch.list[chosen], sorter=order)] if rows is None else np.arange(len(chosen))
@@ -74,17 +75,18 @@ def cut(batch: Batch, lists: I8, rows: I8 | None = None) -> Batch:
 
 
 def beside(first: Batch, second: Batch) -> Batch:
-    """Both, of one whole set: the second's lists after the first's, the profiles still shared."""
-    both = joined([replace(first, profiles=first.profiles[:0]), replace(second, profiles=second.profiles[:0])])
-    return replace(both, profiles=first.profiles)
+    """Both, of one whole set: the second's lists after the first's, the histories still shared."""
+    none = first.histories.part(np.zeros(0, np.int64))
+    return replace(joined([replace(first, histories=none), replace(second, histories=none)]), histories=first.histories)
 
 
 def save(batch: Batch, file: Path) -> None:
     """Keep a whole set."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".part.npz")
-    columns = {name: getattr(batch, name) for name in ("list", "profiles", *BY_LIST, *BY_ROW)}
-    np.savez(partial, **columns, **{f"keys.{name}": column for name, column in batch.keys.items()})
+    columns = {name: getattr(batch, name) for name in ("list", *BY_LIST, *BY_ROW)}
+    columns |= {f"keys.{name}": column for name, column in batch.keys.items()}
+    np.savez(partial, **columns, **{f"histories.{name}": getattr(batch.histories, name) for name in Histories.__slots__})
     partial.replace(file)
 
 
@@ -94,5 +96,6 @@ def load(file: Path) -> Batch:
     return Batch(
         origins=tuple(Origin("lists", 0, number) for number in range(len(kept["kinds"]))),
         keys={name: kept[f"keys.{name}"] for name in TABLES},
-        **{name: kept[name] for name in ("list", "profiles", *BY_LIST, *BY_ROW)},
+        histories=Histories(**{name: kept[f"histories.{name}"] for name in Histories.__slots__}),
+        **{name: kept[name] for name in ("list", *BY_LIST, *BY_ROW)},
     )

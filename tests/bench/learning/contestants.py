@@ -176,6 +176,11 @@ CONTESTANTS: dict[str, Contestant] = {
     "retrained_daily": Contestant(
         "the same model trained anew on everything each day", ours(Retrained, period=DAY), like="frozen_counters"
     ),
+    "retrained_14d_no_counters": Contestant(
+        "the same model without counters, trained anew on everything each 14 days",
+        ours(Retrained, NO_COUNTERS, period=14 * DAY),
+        like="frozen",
+    ),
     "retrained_6h": Contestant(
         "the same model trained anew on everything each 6 h", ours(Retrained, period=6 * HOUR), like="frozen_counters"
     ),

@@ -36,8 +36,8 @@ def rivals(figures: Figures) -> dict[str, Figures]:
     }
 
 
-def _gain(model: str) -> Callable[[Figures], float]:
-    return lambda figures: figures["freshet"]["auc"] - figures[model]["auc"]
+def _gain(model: str, of: str = "freshet") -> Callable[[Figures], float]:
+    return lambda figures: figures[of]["auc"] - figures[model]["auc"]
 
 
 def _loss(model: str) -> Callable[[Figures], float]:
@@ -65,6 +65,10 @@ def _best(figures: Figures) -> float:
 GOALS = (
     Goal("online_retail", "AUC above the frozen base with text, no counters", _gain("frozen"), 0.027),
     Goal("online_retail", "AUC above the frozen base with fresh counters", _gain("frozen_counters"), 0.015),
+    Goal(
+        "online_retail", "the model without counters: AUC above the same trained anew each 14 days, as the study compared them",
+        _gain("retrained_14d_no_counters", of="freshet_no_counters"), 0.0036,
+    ),
     Goal("online_retail", "AUC above the same model trained anew each week", _gain("retrained_weekly"), 0.0036),
     Goal("online_retail", "AUC above LightGBM trained anew each week", _gain("lightgbm_weekly"), 0.0098),
     Goal("online_retail", "AUC above Vowpal Wabbit on ids and title words", _gain("vowpal_wabbit_ids"), 0.0138),

@@ -35,8 +35,10 @@ class Sight:
     def of(self, batch: Batch, inputs: Inputs) -> Batch:
         """The batch as it is seen."""
         if not self.text:
-            nothing = np.zeros((1, batch.profiles.shape[1]), np.float32)
-            batch = replace(batch, text=np.zeros_like(batch.text), profiles=nothing, profile=np.zeros_like(batch.profile))
+            used, history = np.unique(batch.history, return_inverse=True)
+            histories = batch.histories.part(used)
+            silent = replace(histories, profiles=np.zeros_like(histories.profiles))
+            batch = replace(batch, text=np.zeros_like(batch.text), histories=silent, history=history)
         if not self.counters:
             left = [i for i, name in enumerate(inputs.candidate) if _plain(name)]
             batch = replace(batch, user_features=batch.user_features[:, :0], candidate_features=batch.candidate_features[:, left])

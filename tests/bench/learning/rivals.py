@@ -22,6 +22,8 @@ TOGETHER = 20_000
 """Rows that are turned into tokens at once: those of a whole history would not fit."""
 TEXT_PARTS = 8
 """Principal components of the text that LightGBM sees."""
+CODED = ("category", "brand", "hour", "weekday")
+"""Ids that LightGBM sees as categories; users and items are too many, and their counters say more."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Seen:
 
     def _cosine(self, batch: Batch) -> NDArray[np.float32]:
         found = [
-            np.einsum("nt,nt->n", self.assortment.vectors(batch.text[span]), batch.profiles[batch.profile[batch.list[span]]])
+            np.einsum(
+                "nt,nt->n", self.assortment.vectors(batch.text[span]), batch.histories.profiles[batch.history[batch.list[span]]]
+            )
             for span in (slice(start, start + 8_192) for start in range(0, len(batch), 8_192))
         ]
         return np.concatenate([*found, np.zeros(0, np.float32)])
@@ -190,9 +194,8 @@ class Boosted(TrainedAnew):
         import lightgbm
 
         batch = cut(stream.batch, lists)
-        data = lightgbm.Dataset(
-            self._matrix(batch), batch.labels[:, 0], init_score=batch.log_odds.astype(np.float64), categorical_feature=[0, 1, 2]
-        )
+        coded, base = [*range(len(CODED))], batch.log_odds.astype(np.float64)
+        data = lightgbm.Dataset(self._matrix(batch), batch.labels[:, 0], init_score=base, categorical_feature=coded)
         self.booster = lightgbm.train(self.settings, data, num_boost_round=self.rounds)
 
     def predict(self, rows: Batch) -> F8:
@@ -201,9 +204,9 @@ class Boosted(TrainedAnew):
         return 1 / (1 + np.exp(-(raw + rows.log_odds)))
 
     def _matrix(self, batch: Batch) -> NDArray[np.float32]:
-        """(n, features): category, hour, weekday as codes, then numbers."""
+        """(n, features): :data:`CODED` as codes, then numbers."""
         codes = [
             np.array([self.codes.setdefault(key, len(self.codes)) for key in batch.keys[name].tolist()], np.float32)
-            for name in ("category", "hour", "weekday")
+            for name in CODED
         ]
         return np.concatenate([np.stack(codes, axis=1), self.seen.dense(batch), self.texts[batch.text]], axis=1)

@@ -109,6 +109,7 @@ SETS = {
                 "lightgbm_static",
                 "lightgbm_weekly",
                 "retrained_weekly",
+                "retrained_14d_no_counters",
                 *ages("1d"),
                 *MISHAPS,
             ),
@@ -164,20 +165,29 @@ SETS = {
                 "The Complete Journey, all of its households: negatives come from what the whole shop sold in the 28 days before. "
                 "Each candidate says besides whether it was bought before, how near its usual gap, and how lately. Trying settings "
                 "takes hours here: freshet takes what was chosen on this history when lists did not wait for their labels, its "
-                "frozen twin the same, Vowpal Wabbit and LightGBM what was chosen for the sample; nobody trains anew. That lists "
-                "wait 6 h was chosen by what the first 21 live days showed, not on history."
+                "frozen twin the same, Vowpal Wabbit, River and LightGBM what was chosen for the sample; nobody trains anew. That "
+                "lists wait 6 h was chosen by what the first 21 live days showed, not on history."
             ),
             read=_journey,
             share=1.0,
             task=_task("purchase", ("display", "mailer", *repeats.CONTEXT), wait=6 * HOUR),
             window=DAY,
             delays=Delays(median=600.0, p90=7_200.0, attribution=DAY),
-            models=("freshet", "frozen_counters", "bought_before", "baskets_before", "vowpal_wabbit", "lightgbm_static"),
+            models=(
+                "freshet",
+                "frozen_counters",
+                "bought_before",
+                "baskets_before",
+                "vowpal_wabbit",
+                "river_lr",
+                "lightgbm_static",
+            ),
             settings={
                 "freshet": NO_IDS,
                 "frozen_counters": NO_IDS,
                 "vowpal_wabbit": {"arguments": "-q uw -q ic"},
                 "lightgbm_static": {"learning_rate": 0.05, "num_leaves": 31, "rounds": 200},
+                "river_lr": {"rate": 0.1},
             },
         ),
         PublicSet(
@@ -191,7 +201,16 @@ SETS = {
             task=_task("purchase", (), (64, 32), batch=64),
             window=HOUR,
             delays=Delays(median=1.0, p90=5.0, attribution=60.0),
-            models=(*ALWAYS, *TEXT, "lightgbm_static", "lightgbm_weekly", "retrained_weekly", *ages("1h")),
+            models=(
+                *ALWAYS,
+                *TEXT,
+                "lightgbm_static",
+                "lightgbm_weekly",
+                "lightgbm_daily",
+                "retrained_weekly",
+                "retrained_daily",
+                *ages("1h"),
+            ),
         ),
         PublicSet(
             name="open_bandit",
