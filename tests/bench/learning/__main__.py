@@ -51,16 +51,21 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    here = os.environ.get("FRESHET_DATASETS")
-    parser.add_argument("--data", type=Path, default=here and Path(here), help="folder with the sets; FRESHET_DATASETS")
     parser.add_argument("--sets", nargs="+", choices=tuple(SETS), default=list(SETS))
     parser.add_argument("--models", nargs="+", choices=tuple(CONTESTANTS), help="all of each set's where not given")
     parser.add_argument("--seeds", type=int, default=3, help="how many, for the models that draw")
     parser.add_argument("--kept", action="store_true", help="play nothing: measure what the cache holds")
+    parser.add_argument("--out", type=Path, default=ROOT / "tests" / "bench", help="folder for learning.json and LEARNING.md")
+    return places(parser)
+
+
+def places(parser: argparse.ArgumentParser, given: list[str] | None = None) -> argparse.Namespace:
+    """The arguments, with where the sets lie, how much of each is played, and where its rows are kept."""
+    here = os.environ.get("FRESHET_DATASETS")
+    parser.add_argument("--data", type=Path, default=here and Path(here), help="folder with the sets; FRESHET_DATASETS")
     parser.add_argument("--share", type=float, help="of each set that is played; the set's own where not given")
     parser.add_argument("--cache", type=Path, default=ROOT / ".state" / "bench" / "learning")
-    parser.add_argument("--out", type=Path, default=ROOT / "tests" / "bench", help="folder for learning.json and LEARNING.md")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args(given)
     if arguments.data is None:
         parser.error("where are the sets? give --data DIR or set FRESHET_DATASETS; who offers one that is not in DIR is said")
     return arguments

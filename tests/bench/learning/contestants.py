@@ -9,6 +9,7 @@ import numpy as np
 
 from services.updater.evaluation.metrics import log_loss
 from services.updater.learning.batches import Batch
+from shared.tasks import ModelSettings
 from tests.bench.learning.measures import Judge
 from tests.bench.learning.mishaps import Late, Lost
 from tests.bench.learning.ours import WHOLE, Freshet, Frozen, Retrained, Sight, column
@@ -20,12 +21,13 @@ from tests.bench.learning.sets import DAY, HOUR, NO_IDS
 Setting = Mapping[str, Any]
 Make = Callable[[Prepared, Setting, int], Model]
 SLIGHT = 1e-4
+SHAPE = ModelSettings.__struct_fields__
 TUNED_ON = 0.3
 """The newest share of history that settings are chosen on, by log loss; the rest of history comes before it."""
 LEARNING: tuple[Setting, ...] = (
     {},
+    {"row_rate": 0.02},
     {"row_rate": 0.01},
-    {"row_rate": 0.01, "row_decay": 0.95},
     NO_IDS,
 )
 STANDING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "epochs": 3}, NO_IDS)
@@ -93,15 +95,16 @@ def order(name: str, sign: float = 1.0, tie: str | None = None) -> Make:
 
 
 def ours(kind: type[Freshet], sight: Sight = WHOLE, **more: Any) -> Make:
-    """The project's learner of this kind; of a setting, ``epochs`` is the number of passes, ``without`` names id tables."""
+    """The project's learner of this kind; a setting's ``epochs`` is the number of passes, the rest are the task's own."""
 
     def make(prepared: Prepared, setting: Setting, seed: int) -> Freshet:
-        parts = {name: value for name, value in setting.items() if name not in ("epochs", "without")}
         task = prepared.of.task
+        shape = {name: tuple(value) if name == "without" else value for name, value in setting.items() if name in SHAPE}
+        learning = {name: value for name, value in setting.items() if name not in ("epochs", *SHAPE)}
         task = msgspec.structs.replace(
             task,
-            model=msgspec.structs.replace(task.model, without=tuple(setting.get("without", ()))),
-            learning=msgspec.structs.replace(task.learning, seed=seed, **parts),
+            model=msgspec.structs.replace(task.model, **shape),
+            learning=msgspec.structs.replace(task.learning, seed=seed, **learning),
         )
         return kind(task, prepared.inputs, prepared.assortment, sight, setting.get("epochs", 2), **more)
 
@@ -152,9 +155,9 @@ def without_kinds(sight: Sight) -> Make:
     return lambda prepared, setting, seed: make(prepared, {**setting, "without": (*setting.get("without", ()), *kinds)}, seed)
 
 
-def with_late(kind: str) -> Make:
-    """The project's learner with another way to treat positives that come late."""
-    return lambda prepared, setting, seed: ours(Freshet)(prepared, {**setting, "late": kind}, seed)
+def but(**settings: Any) -> Make:
+    """The project's learner with these settings beside those that it chose."""
+    return lambda prepared, setting, seed: ours(Freshet)(prepared, {**setting, **settings}, seed)
 
 
 NO_COUNTERS, NO_TEXT, IDS = Sight(counters=False), Sight(text=False), Sight(text=False, counters=False)
@@ -163,11 +166,12 @@ CONTESTANTS: dict[str, Contestant] = {
     "freshet": Contestant("the project's learner, all inputs", ours(Freshet), LEARNING),
     "freshet_no_counters": Contestant("the same without counters", ours(Freshet, NO_COUNTERS), like="freshet"),
     "freshet_no_text": Contestant("the same without text", ours(Freshet, NO_TEXT), like="freshet"),
+    "freshet_no_pooling": Contestant("the same, items in a history not pooled", but(pooling=False), like="freshet"),
     "freshet_ids": Contestant("the same without counters and text", ours(Freshet, IDS), like="freshet"),
     "freshet_ids_alone": Contestant("the same without counters, text, category and brand", without_kinds(IDS), LEARNING),
     "freshet_ids_text": Contestant("the same without counters, category and brand", without_kinds(NO_COUNTERS), LEARNING),
-    "freshet_weigh": Contestant("the same, late positives weighed", with_late("weigh"), like="freshet"),
-    "freshet_expect": Contestant("the same, late positives expected", with_late("expect"), like="freshet"),
+    "freshet_weigh": Contestant("the same, late positives weighed", but(late="weigh"), like="freshet"),
+    "freshet_expect": Contestant("the same, late positives expected", but(late="expect"), like="freshet"),
     "frozen": Contestant("base model, no counters, never learns on", ours(Frozen, NO_COUNTERS), STANDING),
     "frozen_counters": Contestant("base model, counters stay fresh, never learns on", ours(Frozen), STANDING),
     "retrained_weekly": Contestant(

@@ -75,7 +75,7 @@ ALWAYS = ("freshet", "freshet_no_counters", "frozen", "frozen_counters", "vowpal
 DELAYED = ("freshet_weigh", "freshet_expect")
 NO_IDS = {"row_rate": 0.01, "without": ("user", "item"), "dropout": 0.0}
 """For few events an id."""
-TEXT = ("freshet_no_text", "freshet_ids", "freshet_ids_text", "freshet_ids_alone")
+TEXT = ("freshet_no_pooling", "freshet_no_text", "freshet_ids", "freshet_ids_text", "freshet_ids_alone")
 
 
 def _journey(source: Source, share: float, seed: int) -> RepeatingJourney:
