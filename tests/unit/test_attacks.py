@@ -1,8 +1,10 @@
 """The bench of attacks: its shop is the same every time, and what it says of the filter of robots holds."""
 
 import numpy as np
+import pytest
 
-from tests.bench.attacks.scenarios import enough, labels_of, robots
+from tests.bench.attacks import scenarios
+from tests.bench.attacks.scenarios import Bench, enough, labels_of, robots
 from tests.bench.attacks.shop import LIST, Shop, botnet
 from tests.learning import shown
 
@@ -34,3 +36,19 @@ def test_each_bot_clicks_the_target_in_as_many_lists_as_it_may() -> None:
 
 def test_labels_are_those_of_the_outcomes() -> None:
     assert np.flatnonzero(labels_of([shown(0), shown(1)])).tolist() == [0]
+
+
+def test_what_bots_push_is_pushed_less_far_with_the_safeguards(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorter = {"HISTORY": 800, "LIVE": 1_400, "FROM": 600, "UNTIL": 1_100}
+    for name, moments in shorter.items():
+        monkeypatch.setattr(scenarios, name, moments)
+    found = {(one.name, one.run): one for one in scenarios.bots(Bench.of())}
+    botnet, bursts = (
+        [found[name, run].inflation or 0.0 for run in ("without", "with")]
+        for name in ("botnet, five clicks a user", "bursts of 400 clicks")
+    )
+    assert botnet[0] > 1.4
+    assert botnet[1] < 1 + 0.6 * (botnet[0] - 1)
+    assert bursts[0] > bursts[1] > 1
+    assert "i3" in found["botnet, five clicks a user", "with"].said
+    assert not found["nothing wrong", "all"].said

@@ -165,8 +165,8 @@ SETS = {
                 "The Complete Journey, all of its households: negatives come from what the whole shop sold in the 28 days before. "
                 "Each candidate says besides whether it was bought before, how near its usual gap, and how lately. Trying settings "
                 "takes hours here: freshet takes what was chosen on this history when lists did not wait for their labels, its "
-                "frozen twin the same, Vowpal Wabbit, River and LightGBM what was chosen for the sample; nobody trains anew. That "
-                "lists wait 6 h was chosen by what the first 21 live days showed, not on history."
+                "frozen twin the same, Vowpal Wabbit and LightGBM what was chosen for the sample; nobody trains anew. That lists "
+                "wait 6 h was chosen by what the first 21 live days showed, not on history."
             ),
             read=_journey,
             share=1.0,
@@ -179,7 +179,6 @@ SETS = {
                 "bought_before",
                 "baskets_before",
                 "vowpal_wabbit",
-                "river_lr",
                 "lightgbm_static",
             ),
             settings={
@@ -187,7 +186,6 @@ SETS = {
                 "frozen_counters": NO_IDS,
                 "vowpal_wabbit": {"arguments": "-q uw -q ic"},
                 "lightgbm_static": {"learning_rate": 0.05, "num_leaves": 31, "rounds": 200},
-                "river_lr": {"rate": 0.1},
             },
         ),
         PublicSet(
