@@ -124,7 +124,7 @@ class Impression(Message, frozen=True, kw_only=True, omit_defaults=True):
     candidate_features: bytes = b""
     """float32 (n, C)."""
     history: bytes = b""
-    """uint64 (h,): keys of the items that the user deals with most, whose text makes the user's profile."""
+    """uint64 (h,): keys of the items that the user deals with most, whose texts and vectors make the user's profile."""
     history_weights: bytes = b""
     """float32 (h,): their decayed counts."""
     degraded: bool = False
