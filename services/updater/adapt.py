@@ -5,7 +5,7 @@ other pairs of the step as negatives (van den Oord et al., 2018). Then they are 
 with ``--adapter`` kept apart in peft's files, for the frozen encoder where it lies: the vectors are the same. Off the learning
 path, and before the import of history, whose base is then learned on the new vectors.
 
-Without a shop's folder it is the demo's. Where the held-back pairs, the newest, are not nearer than before, no encoder is made.
+Without a shop's folder it is the demo's. Where the held-back pairs, the newest, are not surely nearer than before, none is made.
 So it was with the demo's after 80 steps. Whether cold items are ranked better, ``python -m tests.bench.adaptation`` asks.
 """
 
@@ -44,6 +44,9 @@ SCALE = 2.0
 HELD_BACK = 0.1
 """Share of the pairs, the newest, that decide whether the encoder has become better."""
 MOST_HELD_BACK = 512
+SURELY = 0.02
+"""What the AUC of the held-back pairs must gain. On Online Retail 300 steps gained .008 (.5271 to .5352), and the ranking that was
+learned on such vectors, beside ids alone, fell from .6868 to .6386."""
 Pair = tuple[str, str]
 
 
@@ -118,7 +121,7 @@ def adapted(source: Path, pairs: list[Pair], training: Training, logger: BoundLo
     train(encoder, bert, pairs[:cut], training, logger)
     after = auc(encoder, pairs[cut:], training.pairs)
     logger.info("held-back pairs", pairs=len(pairs) - cut, auc_before=round(before, 4), auc_after=round(after, 4))
-    return bert if after > before else None
+    return bert if after > before + SURELY else None
 
 
 def own(source: Path) -> tuple[Encoder, Bert]:
@@ -265,4 +268,4 @@ if __name__ == "__main__":
         settings = HistorySettings.read()
         logger = log("adapt", settings.log_level)
         if main(settings, given.shop, given.to, training, logger, apart=given.adapter) is None:
-            logger.warning("no encoder was made: the held-back pairs are no nearer than before")
+            logger.warning("no encoder was made: the held-back pairs are not surely nearer than before")

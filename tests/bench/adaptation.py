@@ -79,7 +79,7 @@ def _encoder(shop: TheJourney, before: float, steps: int, to: Path) -> str:
     pairs = bought_together(moments, titles, RANKING.labels[0], RANKING.learning.seed)
     bert = adapted(model_folder(), pairs, Training(steps=steps), log)
     if bert is None:
-        sys.exit("the held-back pairs are no nearer than before: there is nothing to compare")
+        sys.exit("the held-back pairs are not surely nearer than before: there is nothing to compare")
     return str(write(whole(bert, model_folder()), to, INSTALLED))
 
 
