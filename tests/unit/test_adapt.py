@@ -9,6 +9,7 @@ import structlog
 import torch
 from safetensors.torch import load_file, save_file
 
+from services.updater import adapt
 from services.updater.adapt import Training, adapted, adapter, bought_together, merged, whole, write
 from services.updater.texts.encoder import Bert, Encoder
 from services.updater.texts.folders import identity
@@ -132,6 +133,16 @@ def test_an_adapter_with_weights_of_another_kind_is_refused(tmp_path: Path) -> N
     )
     with pytest.raises(BadSettings, match="more than low-rank terms of one scale"):
         Encoder(apart)
+
+
+@pytest.mark.parametrize(("after", "made"), [(0.53, False), (0.56, True)])
+def test_an_encoder_that_became_a_little_better_is_none_either(
+    after: float, made: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = iter([0.527, after])
+    monkeypatch.setattr(adapt, "auc", lambda *_: next(asked))
+    found = adapted(encoders.tiny(tmp_path / "tiny"), PAIRS, Training(steps=1, pairs=4), log)
+    assert (found is not None) is made
 
 
 def test_an_encoder_that_became_no_better_is_none(tmp_path: Path) -> None:
