@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 F4 = NDArray[np.float32]
+LEAST = np.float32(1e-30)
+"""Below any sum of counts: without a history there is nothing to divide."""
 
 
 def shares(weights: F4) -> F4:
@@ -12,6 +14,5 @@ def shares(weights: F4) -> F4:
     Args:
         weights: (…, h) decayed counts; 0 for no item.
     """
-    total = weights.sum(-1, keepdims=True)
-    out: F4 = np.sqrt(weights / np.where(total > 0, total, 1), dtype=np.float32)
+    out: F4 = np.sqrt(weights / np.maximum(weights.sum(-1, keepdims=True), LEAST))
     return out

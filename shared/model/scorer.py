@@ -99,7 +99,8 @@ class Scorer:
         rows, weights = self.tables["item"].find(features.history), features.history_weights
         mean: F4 = weights @ self.texts.vectors[self.sides.attributes[rows, 2]]
         length = np.sqrt(mean @ mean)
-        return Profile(mean / length if length > 0 else mean, shares(weights) @ self.tables["item"].values[rows, :-1])
+        pooled: F4 = shares(weights) @ self.tables["item"].values.take(rows, axis=0)
+        return Profile(mean / length if length > 0 else mean, pooled[:-1])
 
     def user_side(self, features: Features, user: int, time: float, profile: Profile) -> F4:
         """What user, moment and profile bring to every candidate. (1, S)."""
