@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from shared.bundles.files import (
+    POOLING,
     TABLES,
     Catalogue,
     TableChange,
@@ -83,7 +84,9 @@ def a_model(
     dense = {
         name: random.normal(0, min(0.2, shape[-1] ** -0.5), shape).astype(np.float32)  # no wider, or every score is 0 or 1
         for name, shape in dense_shapes(inputs, labels, settings.dim, settings.hidden, settings.text_dim).items()
+        if name != POOLING
     }
+    dense[POOLING] = (0.3 * np.eye(settings.dim)).astype(np.float32)  # small, and not drawn: the other weights stay as they were
     dense["scale"] = np.abs(dense["scale"]) + 0.5
     model = Model(
         settings,
