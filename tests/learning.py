@@ -115,3 +115,8 @@ def batch(examples: list[Example], inputs: Inputs = INPUTS, labels: tuple[str, .
 def window(first: int, lists: int = 20) -> Batch:
     """The lists at these offsets."""
     return batch([shown(offset) for offset in range(first, first + lists)])
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    """Whether two states are equal, bit for bit."""
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)

@@ -1,29 +1,23 @@
 """The learner: what moves, by how much, and that it repeats itself bit for bit."""
 
 import copy
-from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 import torch
 
-from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import build
 from services.updater.learning.histories import Histories
 from shared.errors import BadSettings
 from shared.keys import keys
 from shared.messages import Inputs, Item, Origin
-from tests.learning import EPOCH, INPUTS, START, assortment, batch, bought, learner, shown, task, window
+from tests.learning import EPOCH, INPUTS, START, assortment, batch, learner, same, shown, task, window
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
 
 
 def test_the_same_windows_make_the_same_weights_bit_for_bit() -> None:
@@ -237,88 +231,3 @@ def test_inputs_of_the_module_are_those_of_the_contract() -> None:
     shapes = dense_shapes(INPUTS, 1, 4, (8, 4), 8)
     assert {name: weight.shape for name, weight in one.dense().items()} == shapes
     assert assortment().texts == 16
-
-
-def with_history_of(items: list[str], learned: Batch) -> Batch:
-    """The lists as if their shoppers had dealt with these items, each as much."""
-    rows = np.zeros((len(learned.histories), 1), np.int64)
-    known = np.tile(keys(items), (len(rows), 1))
-    return replace(
-        learned, histories=replace(learned.histories, keys=known, shares=np.full(known.shape, len(items) ** -0.5, np.float32))
-    )
-
-
-@pytest.mark.parametrize("pooling", [True, False])
-def test_what_a_shopper_dealt_with_speaks_where_items_are_pooled(pooling: bool) -> None:
-    one = learner(task(pooling=pooling))
-    one.learn(window(0, 60), 1)
-    asked = window(100, 5)
-    told, other = (one.predict(with_history_of(items, asked)) for items in (["i1", "i2"], ["i3", "i4"]))
-    assert np.array_equal(told, other) is not pooling
-    stranger, none = (one.predict(with_history_of([item], asked)) for item in ("never seen", ""))
-    assert np.array_equal(stranger, none)
-
-
-def test_being_in_a_history_moves_no_row() -> None:
-    one = learner()
-    one.learn(window(0, 60), 1)
-    one.tables.reset()
-    asked = window(100, 1)
-    absent = next(f"i{n}" for n in range(40) if keys([f"i{n}"])[0] not in asked.keys["item"])
-    one.learn(with_history_of([absent], asked), 2)
-    row = one.tables.find({name: keys([absent]) if name == "item" else np.zeros(1, np.uint64) for name in one.tables.maps})[0, 1]
-    assert one.tables.values[row].any()
-    assert not one.tables.touched[row]
-
-
-def test_a_checkpoint_of_before_pooling_predicts_the_same_and_learns_it() -> None:
-    before, one = learner(task(pooling=False)), learner()
-    before.learn(window(0, 60), 1)
-    one.load(before.state())
-    assert np.array_equal(one.predict(window(100)), before.predict(window(100)))
-    one.learn(window(20, 30), 2)
-    assert one.dense()["pooling"].any()
-
-
-LABELS = ("click", "cart", "purchase")
-
-
-def told(first: int) -> Batch:
-    """Twenty lists whose first item is clicked, the second put into the cart, the third bought, each in another share of them."""
-    examples = [
-        msgspec.structs.replace(shown(n), outcomes=tuple(bought(i, action) for i, action in enumerate(LABELS) if n % (i + 2) == 0))
-        for n in range(first, first + 20)
-    ]
-    return batch(examples, labels=LABELS)
-
-
-def test_a_label_of_weight_zero_is_not_learned_and_the_others_are_as_if_it_were_unknown() -> None:
-    one, other = learner(task(LABELS, loss_weights={"cart": 0.0})), learner(task(LABELS))
-    for number in range(3):
-        made = told(20 * number)
-        one.learn(made, number)
-        other.learn(replace(made, counted=made.counted * np.array([1, 0, 1], np.float32)), number)
-    assert same(one.state(), other.state())
-
-
-def test_a_labels_weight_scales_its_part_of_the_gradient() -> None:
-    half, whole = (learner(task(LABELS, loss_weights=weights, clip=1e9, batch=400)) for weights in ({"cart": 0.5}, {"cart": 1.0}))
-    for one in (half, whole):
-        one.optimiser.dense = torch.optim.SGD(one.model.parameters(), lr=1.0)
-    before = whole.dense()["heads.bias"].copy()
-    for one in (half, whole):
-        one.learn(told(0), 1)
-    moved, less = (one.dense()["heads.bias"] - before for one in (whole, half))
-    assert less == pytest.approx(moved * [1, 0.5, 1], rel=1e-4)
-
-
-def test_weights_of_one_change_nothing_bit_for_bit() -> None:
-    one, other = learner(task(LABELS)), learner(task(LABELS, loss_weights=dict.fromkeys(LABELS, 1.0)))
-    for each in (one, other):
-        each.learn(told(0), 1)
-    assert same(one.state(), other.state())
-
-
-def test_a_weight_of_no_label_is_refused() -> None:
-    with pytest.raises(BadSettings, match="'view', which is no label of it"):
-        task(LABELS, loss_weights={"view": 2.0})

@@ -8,26 +8,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn.functional import embedding_bag
 
 from services.updater.learning.adoption import Adoption
 from services.updater.learning.average import Average
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
+from services.updater.learning.columns import Columns
 from services.updater.learning.delays import Lateness, loss
 from services.updater.learning.device import moved
-from services.updater.learning.histories import Histories
 from services.updater.learning.model import Ranker
 from services.updater.learning.normaliser import Moments
 from services.updater.learning.optimiser import Optimiser
 from services.updater.learning.parallel import Together
 from services.updater.learning.row_optimisers import row_optimiser
 from services.updater.learning.rows import Arrays
-from services.updater.learning.steps import Record, Step
+from services.updater.learning.steps import Record, Step, placed, spans
 from services.updater.learning.tables import Tables
 from shared.bundles.files import POOLING, TABLES, weights_sha256
 from shared.messages import Inputs
-from shared.model.dense import Normaliser
 from shared.tasks import Task
 
 F4 = NDArray[np.float32]
@@ -89,7 +87,7 @@ class Learner:
         """Probabilities as serving would give them; nothing is learned. Shape (n, L)."""
         self.model.eval()
         rows = torch.from_numpy(self.tables.find(batch.keys)).to(self.device)
-        columns = self._columns(batch, self.moments.normaliser())
+        columns = self._columns(batch)
         parts = [
             torch.sigmoid(
                 functional_call(self.model, self.average.values, (self.tables.values[rows[span]], *(one[span] for one in columns)))
@@ -222,23 +220,9 @@ class Learner:
             self.swept = self.now
             self.tables.expire(self.now - self.task.learning.expiry, self.assortment.lines(0)[0])
 
-    def _columns(self, batch: Batch, normaliser: Normaliser) -> tuple[Tensor, ...]:
-        """What the module reads beside table rows: text, profile, pooled history, dense features and log-odds."""
-        features = np.concatenate([batch.user_features[batch.list], batch.candidate_features], axis=1)
-        text = self.assortment.on(self.device)[moved(batch.text, self.device)].float()
-        used, of_lists = np.unique(batch.history, return_inverse=True)
-        histories, of_rows = batch.histories.part(used), moved(of_lists[batch.list], self.device)
-        profile, pooled = moved(histories.profiles, self.device), self._pooled(histories)
-        dense, log_odds = moved(normaliser(features), self.device), moved(batch.log_odds, self.device)
-        return text, profile[of_rows], pooled[of_rows], dense, log_odds
-
-    def _pooled(self, histories: Histories) -> Tensor:
-        """The vectors of each history's items, as they are now. (p, D)."""
-        if self.model.pooling is None:
-            return torch.zeros(len(histories.keys), self.task.model.dim, device=self.device)
-        rows = self.tables.maps["item"].find(histories.keys.ravel()).reshape(histories.keys.shape) + self.tables.offset["item"]
-        where, shares = moved(rows, self.device), moved(histories.shares, self.device)
-        return embedding_bag(where, self.tables.values, mode="sum", per_sample_weights=shares)[:, :-1]
+    def _columns(self, batch: Batch) -> Columns:
+        normaliser, pooling = self.moments.normaliser(), self.model.pooling is not None
+        return Columns.of(batch, self.assortment, self.tables, normaliser, pooling=pooling)
 
     def _steps(self, batch: Batch, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Step]]:
         """The batch, of these table rows (n, 6), in steps: each one's distinct table rows, and what the device needs.
@@ -247,21 +231,20 @@ class Learner:
         """
         size = self.task.learning.batch
         cut = spans(len(batch), size)
-        found = [np.unique(rows[span], return_inverse=True) for span in cut]
-        distinct = [unique for unique, _ in found]
-        if self._records:  # of one shape
-            distinct = [np.pad(unique, (0, len(TABLES) * size - len(unique))) for unique in distinct]
-        places = np.concatenate([inverse.reshape(-1, len(TABLES)) for _, inverse in found])
+        distinct, places = placed(rows, cut)
         weights = batch.counted * np.array([self._weight(label) for label in self.task.labels], np.float32)
         columns = [
-            moved(places, self.device), *self._columns(batch, self.moments.normaliser()),
+            moved(places, self.device), *self._columns(batch),
             *(moved(target, self.device) for target in (batch.labels, batch.late, weights)),
         ]  # fmt: skip
         share = moved(self.lateness.share(), self.device)
-        where = torch.split(moved(np.concatenate(distinct), self.device), [len(one) for one in distinct])
+        padded = (
+            [np.pad(one, (0, len(TABLES) * size - len(one))) for one in distinct] if self._records else distinct
+        )  # of one shape
+        where = torch.split(moved(np.concatenate(padded), self.device), [len(one) for one in padded])
         return [
             (unique, Step._make([mine, *(column[span] for column in columns), share]))
-            for (unique, _), mine, span in zip(found, where, cut, strict=True)
+            for unique, mine, span in zip(distinct, where, cut, strict=True)
         ]
 
     @property
@@ -296,8 +279,3 @@ class Learner:
         logits = self.model(leaf[step.places], step.text, step.profile, step.pooled, step.dense, step.log_odds)
         targets = step.labels, step.late, step.weights, step.share
         torch.autograd.backward(loss(learning.late, logits, *targets, learning.batch, learning.correction_clip))
-
-
-def spans(count: int, size: int) -> list[slice]:
-    """The slices that cut ``count`` rows into batches."""
-    return [slice(start, start + size) for start in range(0, count, size)]

@@ -7,8 +7,12 @@ recorded once, as a CUDA graph, and from then on the record is launched as one, 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+I8 = NDArray[np.int64]
 
 
 class Step(NamedTuple):
@@ -70,3 +74,14 @@ class Record:
             given[: len(column)].copy_(column)
         self._given.weights[len(step.places) :].zero_()
         self._graph.replay()
+
+
+def spans(count: int, size: int) -> list[slice]:
+    """The slices that cut ``count`` rows into batches."""
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
+def placed(rows: I8, cut: list[slice]) -> tuple[list[I8], I8]:
+    """The distinct ones among a batch's table rows (n, 6), step by step, and where in its step's each is (n, 6)."""
+    found = [np.unique(rows[span], return_inverse=True) for span in cut]
+    return [unique for unique, _ in found], np.concatenate([inverse.reshape(-1, rows.shape[1]) for _, inverse in found])

@@ -10,6 +10,8 @@ from itertools import accumulate
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from services.updater.learning.device import moved
 from services.updater.learning.row_optimisers import RowOptimiser
@@ -79,6 +81,12 @@ class Tables:
             self._start(name, given)
         columns = [listed.get(name, np.zeros(int(chosen.sum()), np.int64)) + self.offset[name] for name in TABLES]
         self._describe(np.stack(columns, axis=1), text[chosen])
+
+    def pooled(self, keys: U8, shares: NDArray[np.float32]) -> Tensor:
+        """The items' vectors summed by their shares, as they are now; (p, h) each. (p, D)."""
+        rows = self.maps["item"].find(keys.ravel()).reshape(keys.shape) + self.offset["item"]
+        where, counted = moved(rows, self.values.device), moved(shares, self.values.device)
+        return embedding_bag(where, self.values, mode="sum", per_sample_weights=counted)[:, :-1]
 
     def expire(self, before: float, kept: Mapping[str, U8]) -> int:
         """Take back every row last seen before this event time, but those of the keys ``kept``, by table; how many."""

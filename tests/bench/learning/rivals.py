@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
-from services.updater.learning.learner import spans
+from services.updater.learning.steps import spans
 from shared.bundles.files import TABLES
 from shared.messages import Inputs
 from tests.bench.learning.columns import cut
