@@ -238,9 +238,8 @@ class Learner:
             *(moved(target, self.device) for target in (batch.labels, batch.late, weights)),
         ]  # fmt: skip
         share = moved(self.lateness.share(), self.device)
-        padded = (
-            [np.pad(one, (0, len(TABLES) * size - len(one))) for one in distinct] if self._records else distinct
-        )  # of one shape
+        width = len(TABLES) * size if self._records else 0  # a recorded step has one shape
+        padded = [np.pad(one, (0, max(0, width - len(one)))) for one in distinct]
         where = torch.split(moved(np.concatenate(padded), self.device), [len(one) for one in padded])
         return [
             (unique, Step._make([mine, *(column[span] for column in columns), share]))

@@ -6,7 +6,6 @@ that are not played this time keep their figures. Predictions are kept in the ca
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import structlog
@@ -14,6 +13,7 @@ import torch
 
 from infra.local.settings import ROOT
 from shared.errors import FreshetError
+from tests.bench.learning.arguments import places
 from tests.bench.learning.contestants import CONTESTANTS
 from tests.bench.learning.page import write
 from tests.bench.learning.play import Played, play
@@ -57,18 +57,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kept", action="store_true", help="play nothing: measure what the cache holds")
     parser.add_argument("--out", type=Path, default=ROOT / "tests" / "bench", help="folder for learning.json and LEARNING.md")
     return places(parser)
-
-
-def places(parser: argparse.ArgumentParser, given: list[str] | None = None) -> argparse.Namespace:
-    """The arguments, with where the sets lie, how much of each is played, and where its rows are kept."""
-    here = os.environ.get("FRESHET_DATASETS")
-    parser.add_argument("--data", type=Path, default=here and Path(here), help="folder with the sets; FRESHET_DATASETS")
-    parser.add_argument("--share", type=float, help="of each set that is played; the set's own where not given")
-    parser.add_argument("--cache", type=Path, default=ROOT / ".state" / "bench" / "learning")
-    arguments = parser.parse_intermixed_args(given)
-    if arguments.data is None:
-        parser.error("where are the sets? give --data DIR or set FRESHET_DATASETS; who offers one that is not in DIR is said")
-    return arguments
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""``python -m tests.bench.learning.tried --data DIR SET [NAME=VALUE …]``: what one setting does to one model, on history or live.
+"""``python -m tests.bench.learning.tried --data DIR SET [--settings NAME=VALUE …]``: what one setting does to one model, on history or live.
 
 The tables of ``services/updater/learning/README.md`` are made of such lines. Settings are those of ``LearningSettings`` and
-``ModelSettings``, and ``epochs``; values are JSON: ``row_optimiser=ftrl row_rate=0.1 without='["user"]' pooling=false``. Nothing is
+``ModelSettings``, and ``epochs``; values are JSON: ``row_rate=0.1 without='["user"]' pooling=false``. Nothing is
 kept but the set's rows. With ``--history`` the newest part of history is played, on which settings are chosen. With
 ``--calibrator`` the live scores are corrected as the updater would, at each window's end.
 """
@@ -18,7 +18,7 @@ import torch
 from services.updater.evaluation.calibrator import curves
 from shared.errors import FreshetError
 from shared.model.calibration import log_odds, probabilities
-from tests.bench.learning.__main__ import places
+from tests.bench.learning.arguments import places
 from tests.bench.learning.contestants import CONTESTANTS, TUNED_ON
 from tests.bench.learning.measures import Judge
 from tests.bench.learning.play import BRIEF, FIRST_SEED
@@ -84,7 +84,7 @@ def _setting(text: str) -> tuple[str, Any]:
 def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("set", choices=tuple(SETS))
-    parser.add_argument("settings", nargs="*", metavar="NAME=VALUE")
+    parser.add_argument("--settings", nargs="+", metavar="NAME=VALUE", default=[])
     parser.add_argument("--model", choices=tuple(CONTESTANTS), default="freshet")
     parser.add_argument("--history", action="store_true", help="the newest part of history instead of the live part")
     parser.add_argument("--calibrator", choices=("none", "platt", "isotonic"), default="none")
