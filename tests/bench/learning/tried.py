@@ -1,9 +1,9 @@
-"""``python -m tests.bench.learning.tried --data DIR SET [--settings NAME=VALUE …]``: what one setting does to one model, on history or live.
+"""``python -m tests.bench.learning.tried --data DIR SET [--settings NAME=VALUE …]``: one setting of one model, on history or live.
 
-The tables of ``services/updater/learning/README.md`` are made of such lines. Settings are those of ``LearningSettings`` and
-``ModelSettings``, and ``epochs``; values are JSON: ``row_rate=0.1 without='["user"]' pooling=false``. Nothing is
-kept but the set's rows. With ``--history`` the newest part of history is played, on which settings are chosen. With
-``--calibrator`` the live scores are corrected as the updater would, at each window's end.
+Tables of ``services/updater/learning/README.md`` can be made of such lines. Settings are those of ``LearningSettings`` and
+``ModelSettings``, and ``epochs``; values are JSON: ``row_rate=0.1 without='["user"]' pooling=false``. Nothing is kept but the set's
+rows. With ``--history`` the newest part of history is played, on which settings are chosen. With ``--calibrator`` the live scores
+are corrected as the updater would, at each window's end.
 """
 
 import argparse
