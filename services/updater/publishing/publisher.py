@@ -75,7 +75,7 @@ class Publisher:
 
     def fall_back(self, chain: Chain, epoch: int) -> None:
         """Send readers back to a bundle that is there; nothing else may be on its way."""
-        self._flight = self._thread.submit(self._until_done, lambda: self.point(chain, epoch))
+        self._flight = self._thread.submit(self._go_back, chain, epoch)
 
     def point(self, chain: Chain, epoch: int) -> None:
         """Move the pointer to a bundle that is there, for this epoch.
@@ -124,6 +124,11 @@ class Publisher:
             self._until_done(lambda: self.checkpoint(saved))
         self._until_done(lambda: self._retention.add(manifest, checkpoint=saved is not None, keep=kept))
         self._until_done(self._retention.step)
+
+    def _go_back(self, chain: Chain, epoch: int) -> None:
+        self._until_done(lambda: self.point(chain, epoch))
+        exported.fallbacks.inc()
+        self._log.error("fell back to the last good bundle", bundle=chain.version)
 
     def _store(self, release: Release, files: Mapping[str, bytes], parent: str) -> Manifest:
         """Files first, all at once, then the manifest that names them."""

@@ -236,8 +236,6 @@ class Releases:
         """Send readers back to the bundle that has proven good; one that waits for its proof has come under suspicion."""
         self._candidate = None
         self._publisher.fall_back(Chain(self._good, self._good), self._epoch)
-        exported.fallbacks.inc()
-        self._log.error("falls back to the last good bundle", bundle=self._good)
 
     def _measure(self, now: float) -> None:
         if now - self._measured_at >= MEASURE_S:
