@@ -14,7 +14,7 @@ from pathlib import Path
 from shared import failpoints
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["services.updater.__main__"])
+_forks.set_forkserver_preload(["services.updater.__main__", "torch._inductor"])  # torch loads the latter with the first learner
 
 
 def run(module: str, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path) -> None:

@@ -36,6 +36,7 @@ fi
 say "environment: the packages of requirements.lock, about 8 GB"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r infra/local/installer.lock
 export VIRTUAL_ENV="$PWD/.venv"
-.venv/bin/uv pip sync --require-hashes requirements.lock infra/local/installer.lock
+# Compiled once, here: where PYTHONDONTWRITEBYTECODE is set every process would compile what it imports again.
+.venv/bin/uv pip sync --compile-bytecode --require-hashes requirements.lock infra/local/installer.lock
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation -e .
 touch .venv/.installed
