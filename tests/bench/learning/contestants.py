@@ -213,7 +213,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "lightgbm_6h": Contestant("LightGBM, trained anew each 6 h", boosted(6 * HOUR), like="lightgbm_static"),
     **{
         f"age_{name.replace(' ', '')}": Contestant(
-            f"the served snapshot is up to {name} old", ours(Freshet), like="freshet", window=seconds, group="ages"
+            f"the served snapshot is up to {name} old", ours(Freshet), LEARNING, window=seconds, group="ages"
         )
         for name, seconds in AGES.items()
     },
