@@ -12,8 +12,8 @@ from shared.features.assemble import Features
 from shared.keys import key
 from shared.messages import Impression
 from shared.model.explain import contributions
+from shared.model.row_map import Rows
 from shared.model.scorer import Scorer
-from shared.model.tables import Rows
 
 F4 = NDArray[np.float32]
 

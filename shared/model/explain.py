@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.model.dense import Profile
+from shared.model.row_map import Rows
 from shared.model.scorer import Features, Scorer
 from shared.model.sides import field_side
-from shared.model.tables import Rows
 
 F4 = NDArray[np.float32]
 

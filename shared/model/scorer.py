@@ -18,8 +18,9 @@ from shared.model.calibration import probabilities
 from shared.model.dense import Dense, Profile
 from shared.model.moment import moment_keys
 from shared.model.pooling import shares
+from shared.model.row_map import Rows
 from shared.model.sides import Sides
-from shared.model.tables import Rows, Table
+from shared.model.tables import Table
 from shared.model.texts import Texts
 
 F4 = NDArray[np.float32]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.model.dense import Dense
-from shared.model.tables import Rows, Table
+from shared.model.row_map import Rows
+from shared.model.tables import Table
 
 F4 = NDArray[np.float32]
 I4 = NDArray[np.int32]

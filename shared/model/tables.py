@@ -1,4 +1,4 @@
-"""Id tables in serving: a row map that finds a whole list at once, and values allocated at capacity so that rows change in place.
+"""Id tables in serving: values allocated at capacity, so that rows change in place.
 
 Row numbers are the updater's; row 0 is the unknown and stays zeros.
 """
@@ -11,69 +11,10 @@ from numpy.typing import NDArray
 from shared.bundles.files import TABLES, TableChange
 from shared.errors import BundleRefused
 from shared.keys import UNKNOWN
+from shared.model.row_map import U8, RowMap, Rows
 
 F4 = NDArray[np.float32]
 I4 = NDArray[np.int32]
-U8 = NDArray[np.uint64]
-Rows = NDArray[np.intp]
-
-
-class RowMap:
-    """Which row belongs to which key: open addressing with linear probing, on arrays.
-
-    A key that lost its row keeps its slot and maps to row 0; the slots are written anew when too many are taken so.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        size = 1 << max(4, (2 * capacity - 1).bit_length())  # at most half full
-        self._mask = size - 1
-        self._keys = np.zeros(size, np.uint64)
-        self._rows = np.zeros(size, np.intp)
-        self._taken = 0
-
-    def find(self, keys: U8) -> Rows:
-        """The rows of these keys, 0 for the unknown. Shape (n,) → (n,)."""
-        slots = (keys & np.uint64(self._mask)).astype(np.intp)
-        found, rows = self._keys[slots], self._rows[slots]
-        wrong = found != keys
-        if not wrong.any():
-            return rows
-        rows[wrong] = 0
-        pending = np.flatnonzero(wrong & (found != UNKNOWN))
-        while pending.size:
-            slots[pending] = after = (slots[pending] + 1) & self._mask
-            found = self._keys[after]
-            hit = found == keys[pending]
-            rows[pending[hit]] = self._rows[after[hit]]
-            pending = pending[~hit & (found != UNKNOWN)]
-        return rows
-
-    def find_one(self, key: int) -> int:
-        """The row of one key, 0 for the unknown."""
-        slot = key & self._mask
-        while (found := self._keys.item(slot)) != key:
-            if found == UNKNOWN:
-                return 0
-            slot = (slot + 1) & self._mask
-        return self._rows.item(slot)
-
-    def assign(self, keys: U8, rows: Rows) -> None:
-        """Let these keys (distinct, none unknown) mean these rows; 0 forgets a key."""
-        slots = (keys & np.uint64(self._mask)).astype(np.intp)
-        pending = np.arange(len(keys))
-        while pending.size:
-            here = slots[pending]
-            free = self._keys[here] == UNKNOWN
-            self._keys[here[free]] = keys[pending[free]]  # of several that want one slot, the last takes it
-            own = self._keys[here] == keys[pending]
-            self._taken += int((own & free).sum())
-            self._rows[here[own]] = rows[pending[own]]
-            pending = pending[~own]
-            slots[pending] = (slots[pending] + 1) & self._mask
-
-    def has_room(self, keys: int) -> bool:
-        """Whether so many further keys leave probing short; if not, the slots are to be written anew."""
-        return self._taken + keys <= 0.7 * len(self._keys)
 
 
 class Table:
@@ -123,18 +64,10 @@ class Table:
             former = self.keys[new]
             self.keys[new] = change.new_keys
             self.rows = max(self.rows, int(new.max()) + 1)
-            if self._map.has_room(len(new)):
-                gone = former[(former != UNKNOWN) & ~np.isin(former, change.new_keys)]
-                self._map.assign(gone, np.zeros(len(gone), np.intp))
-                self._map.assign(change.new_keys, new)
-            else:
-                self._write_anew()
+            self._map.forget(former[(former != UNKNOWN) & ~np.isin(former, change.new_keys)])
+            self._map.assign(change.new_keys, new)
             self.values[new] = 0  # nothing of a row's former owner stays
         self.values[change.rows] = change.values
-
-    def _write_anew(self) -> None:
-        self._map, rows = RowMap(self.capacity), np.flatnonzero(self.keys)
-        self._map.assign(self.keys[rows], rows)
 
 
 def _distinct_rows(rows: I4, capacity: int) -> bool:

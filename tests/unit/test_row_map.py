@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.bundles.files import TableChange
-from shared.model.tables import RowMap, Table
+from shared.model.row_map import RowMap
+from shared.model.tables import Table
 
 KEYS = st.integers(1, 40) | st.integers(2**64 - 4, 2**64 - 1)  # few slots, so that probes collide and wrap around
 

@@ -5,7 +5,9 @@ import heapq
 import numpy as np
 from numpy.typing import NDArray
 
-U8 = NDArray[np.uint64]
+from shared.keys import UNKNOWN
+from shared.model.row_map import U8, RowMap
+
 I8 = NDArray[np.int64]
 F8 = NDArray[np.float64]
 Arrays = dict[str, NDArray[np.generic]]
@@ -14,7 +16,7 @@ EVICTED = 64
 """A full table frees at least one row in so many, the longest unseen, so that it does not sort again for each key."""
 
 
-class RowMap:
+class Owners:
     """Rows of one table: given out in order of first appearance, by count, taken back by event time. Row 0 is the unknown.
 
     Args:
@@ -27,14 +29,13 @@ class RowMap:
         self.keys = np.zeros(capacity, np.uint64)
         self.seen = np.full(capacity, -np.inf)  # event time of the last sighting
         self.used = 1  # rows from here on were never given out
-        self._row: dict[int, int] = {}
+        self._map = RowMap(capacity)
         self._free: list[int] = []
         self._waiting: dict[int, tuple[int, float]] = {}  # key: (sightings, last)
 
     def find(self, keys: U8) -> I8:
         """The row of each key, 0 where it has none. Shape (n,)."""
-        unique, inverse = np.unique(keys, return_inverse=True)
-        return np.array([self._row.get(key, 0) for key in unique.tolist()], np.int64)[inverse]
+        return self._map.find(keys)
 
     def admit(self, keys: U8, times: F8, *, at_once: bool = False) -> tuple[I8, I8, I8]:
         """Count a sighting of each key at its event time, and give rows to those seen often enough, or ``at_once``.
@@ -45,18 +46,18 @@ class RowMap:
         unique, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
         last = np.full(len(unique), -np.inf)
         np.maximum.at(last, inverse, times)
-        held = np.array([self._row.get(key, 0) for key in unique.tolist()], np.int64)
+        held = self._map.find(unique)
         self.seen[held] = np.maximum(self.seen[held], last)
-        strangers = np.flatnonzero((held == 0) & (unique != 0))
+        strangers = np.flatnonzero((held == 0) & (unique != UNKNOWN))
         wanted = [
             i
             for i in strangers[np.argsort(first[strangers])].tolist()
             if at_once or self._ripe(int(unique[i]), int(counts[i]), float(last[i]))
         ]
-        taken = self._make_room(len(wanted), set(held.tolist()))
-        given = np.array([self._give(int(unique[i]), float(last[i])) for i in wanted], np.int64)
-        held[wanted] = given
-        return held[inverse], given[given != 0], taken
+        taken = self._make_room(len(wanted), held)
+        given = self._give(unique[wanted], last[wanted])
+        held[wanted[: len(given)]] = given
+        return held[inverse], given, taken
 
     def room(self) -> int:
         """Rows that nobody owns."""
@@ -84,9 +85,10 @@ class RowMap:
         self.used = len(state["keys"])
         self.keys[:], self.seen[:] = 0, -np.inf
         self.keys[: self.used], self.seen[: self.used] = state["keys"], state["seen"]
-        owned = np.flatnonzero(self.keys).tolist()
-        self._row = {int(self.keys[row]): row for row in owned}
-        self._free = sorted(set(range(1, self.used)) - set(owned))
+        owned = np.flatnonzero(self.keys)
+        self._map = RowMap(self.capacity)
+        self._map.assign(self.keys[owned], owned)
+        self._free = np.setdiff1d(np.arange(1, self.used), owned).tolist()
         columns = (state[name].tolist() for name in ("waiting", "sightings", "sighted"))
         self._waiting = {key: (count, last) for key, count, last in zip(*columns, strict=True)}
 
@@ -99,28 +101,27 @@ class RowMap:
         self._waiting[key] = (before + count, max(earlier, last))
         return False
 
-    def _give(self, key: int, seen: float) -> int:
-        """A row for the key; 0 where the table is full of keys that are in use right now."""
-        if self._free:
-            row = heapq.heappop(self._free)
-        elif self.used < self.capacity:
-            row, self.used = self.used, self.used + 1
-        else:
-            return 0
-        self._row[key], self.keys[row], self.seen[row] = row, key, seen
-        return row
+    def _give(self, keys: U8, seen: F8) -> I8:
+        """Rows for the first of these keys; none for those that a table full of keys in use has no room for."""
+        freed = [heapq.heappop(self._free) for _ in range(min(len(keys), len(self._free)))]
+        fresh = range(self.used, min(self.capacity, self.used + len(keys) - len(freed)))
+        self.used += len(fresh)
+        rows = np.array([*freed, *fresh], np.int64)
+        self.keys[rows], self.seen[rows] = keys[: len(rows)], seen[: len(rows)]
+        self._map.assign(self.keys[rows], rows)
+        return rows
 
-    def _make_room(self, wanted: int, held: set[int]) -> I8:
+    def _make_room(self, wanted: int, held: I8) -> I8:
         lacking = wanted - self.room()
         if lacking <= 0:
             return np.zeros(0, np.int64)
         order = np.argsort(self.seen[1 : self.used], kind="stable") + 1
-        idle = [row for row in order.tolist() if row not in held and self.keys[row]]
-        return self._take(np.array(idle[: max(lacking, self.capacity // EVICTED)], np.int64))
+        idle = order[(self.keys[order] != UNKNOWN) & ~np.isin(order, held)]
+        return self._take(idle[: max(lacking, self.capacity // EVICTED)])
 
     def _take(self, rows: I8) -> I8:
         for row in rows.tolist():
-            del self._row[int(self.keys[row])]
             heapq.heappush(self._free, row)
-        self.keys[rows], self.seen[rows] = 0, -np.inf
+        self._map.forget(self.keys[rows])
+        self.keys[rows], self.seen[rows] = UNKNOWN, -np.inf
         return rows

@@ -15,7 +15,7 @@ from torch.nn.functional import embedding_bag
 
 from services.updater.learning.device import moved
 from services.updater.learning.row_optimisers import RowOptimiser
-from services.updater.learning.rows import F8, I8, U8, Arrays, RowMap
+from services.updater.learning.rows import F8, I8, U8, Arrays, Owners
 from shared.bundles.files import TABLES, TableChange
 
 SPREAD = 0.01
@@ -39,7 +39,7 @@ class Tables:
         admission: Mapping[str, int] | None = None, without: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.dim, self.seed, self.optimiser, self.without = dim, seed, optimiser, without
-        self.maps = {name: RowMap(capacity[name], (admission or {}).get(name, 1)) for name in TABLES}
+        self.maps = {name: Owners(capacity[name], (admission or {}).get(name, 1)) for name in TABLES}
         sizes = [capacity[name] for name in TABLES]
         self.offset = dict(zip(TABLES, accumulate(sizes, initial=0), strict=False))
         self.values = torch.zeros(sum(sizes), dim + 1, device=device)
