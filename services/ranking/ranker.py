@@ -21,8 +21,8 @@ from services.ranking.store import FeatureStore, Seen
 from shared.errors import BadInput, KafkaUnavailable
 from shared.features.assemble import Features
 from shared.keys import key
+from shared.model.row_map import Rows
 from shared.model.scorer import Scorer
-from shared.model.tables import Rows
 from shared.tasks import Task
 
 F4 = NDArray[np.float32]

@@ -15,8 +15,9 @@ from torch.nn.functional import embedding_bag
 
 from services.updater.learning.device import moved
 from services.updater.learning.row_optimisers import RowOptimiser
-from services.updater.learning.rows import F8, I8, U8, Arrays, Owners
+from services.updater.learning.rows import F8, I8, Arrays, Owners
 from shared.bundles.files import TABLES, TableChange
+from shared.model.row_map import U8
 
 SPREAD = 0.01
 """Standard deviation of a new vector; an item's starts at 0, so that the item begins as its text's projection."""
