@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 import pytest
-import torch
 
 from services.updater.assembly import race_of
 from services.updater.evaluation.prequential import Prequential
@@ -23,11 +22,6 @@ from tests.racing import BAD, GOOD, bent, learned, measured, planned, student, t
 WINDOWS = 16
 STREAM = 120
 """Windows of a short stream, a tenth of which a bad start may cost; what follows the promotion has nothing to tell."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def promotion(windows: list[Window]) -> int:

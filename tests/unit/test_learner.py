@@ -15,11 +15,6 @@ from shared.messages import Inputs, Item, Origin
 from tests.learning import EPOCH, INPUTS, START, assortment, batch, learner, same, shown, task, window
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def test_the_same_windows_make_the_same_weights_bit_for_bit() -> None:
     one, other = learner(), learner()
     for number in range(3):

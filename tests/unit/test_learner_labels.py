@@ -11,12 +11,6 @@ from services.updater.learning.batches import Batch
 from shared.errors import BadSettings
 from tests.learning import batch, bought, learner, same, shown, task
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 LABELS = ("click", "cart", "purchase")
 
 

@@ -4,16 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from services.updater.learning.batches import Batch
 from shared.keys import keys
 from tests.learning import learner, task, window
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def with_history_of(items: list[str], learned: Batch) -> Batch:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import msgspec
 import pytest
 import structlog
-import torch
 
 from services.updater import recovery
 from services.updater.assembly import Beginning, Life, begin
@@ -52,7 +51,6 @@ def pointer(storage: Storage) -> Pointer:
 @pytest.fixture(scope="module")
 def raced() -> tuple[Storage, list[Window], str]:
     """A storage, the windows that a life learned with a promotion among them, and the weights that it ended with."""
-    torch.set_num_threads(1)
     storage = Storage(MemoryObjects(), "ranking")
     learner = learning.learner(TASK)
     base = publish_base(storage, learner, [learning.catalogue()], a_key())

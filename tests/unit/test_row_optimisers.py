@@ -9,8 +9,7 @@ import torch
 
 from services.updater.learning.row_optimisers import START, Ftrl, RowOptimiser, row_optimiser
 from shared.tasks import LearningSettings
-from tests.learning import learner, task, window
-from tests.unit.test_learner import one_thread, same  # noqa: F401  # the fixture
+from tests.learning import learner, same, task, window
 
 KINDS = ("adagrad", "ftrl", "sgd")
 RATES = {"adagrad": 0.03, "ftrl": 0.03, "sgd": 1.0}
