@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.evaluation.calibrator import applied, curves
-from services.updater.evaluation.metrics import auc, calibration_error, group_auc, log_loss
+from services.updater.evaluation.metrics import Quality, Sorted
 from services.updater.learning.batches import Batch
 from shared.bundles.manifest import Curve
 from shared.messages import Example, Origin, Outcome
@@ -183,12 +183,13 @@ class Prequential:
         if recent is None:
             return {}
         measures = {"rows": float(len(recent)), "positives": float(recent.labels.sum())}
-        for slice_name, rows in slices(recent).items():
-            for name, scores in recent.scores.items():
-                if name == "calibrated" and not self.curves:
-                    continue  # the same as live
-                parts = (scores[rows], recent.labels[rows], recent.groups[rows])
-                measures |= {f"{name}.{slice_name}{metric}": value for metric, value in _metrics(*parts).items()}
+        parts = slices(recent)
+        for name, scores in recent.scores.items():
+            if name == "calibrated" and not self.curves:
+                continue  # the same as live
+            whole = Sorted.of(recent.labels, scores, recent.groups)
+            for part, rows in parts.items():
+                measures |= {f"{name}.{part}{metric}": value for metric, value in _metrics(whole.part(rows).quality()).items()}
         return measures
 
     def _counts(self, outcome: Outcome) -> bool:
@@ -216,11 +217,6 @@ def slices(measured: Measured) -> Mapping[str, NDArray[np.bool_]]:
     return {name: rows for name, rows in parts.items() if not name or rows.sum() >= SMALLEST_SLICE}
 
 
-def _metrics(scores: F8, labels: F8, groups: NDArray[np.int64]) -> dict[str, float]:
-    measures = {
-        "auc": auc(labels, scores),
-        "logloss": log_loss(labels, scores),
-        "ece": calibration_error(labels, scores),
-        "group_auc": group_auc(labels, scores, groups),
-    }
+def _metrics(quality: Quality) -> dict[str, float]:
+    measures = {"auc": quality.auc, "logloss": quality.log_loss, "ece": quality.ece, "group_auc": quality.group_auc}
     return {name: value for name, value in measures.items() if np.isfinite(value)}
