@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import structlog
 
-from infra.local.operate.topic import records
+from infra.local.records import records
 from services.updater.history import listing
 from services.updater.history.importing import main
 from services.updater.history.listing import list_items

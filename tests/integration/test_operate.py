@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from infra.local.operate import bundles, dead_letters
-from infra.local.operate.topic import records
+from infra.local.records import records
 from services.updater.publishing.checkpoints import Checkpoints, Progress
 from shared.bundles.storage import Storage
 from shared.dead_letters import DeadLetters

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from aiokafka.errors import KafkaError
 
-from infra.local.operate.topic import records
+from infra.local.records import records
 from services.updater.publishing.checkpoints import Checkpoints
 from services.updater.windows.kafka import PlanLog
 from services.updater.windows.plans import Plans, replanned

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from infra.local.operate.topic import records
+from infra.local.records import records
 from shared.dead_letters import decode, distinct, replay
 from shared.kafka import deliver, producer, started
 from shared.messages import DeadLetter

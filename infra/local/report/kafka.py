@@ -1,17 +1,19 @@
 """What a play left on the topics, read from the broker without a consumer group."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
+from infra.local.records import records
+from shared.dead_letters import distinct
 from shared.decoding import decoded
 from shared.errors import BadRecord
-from shared.kafka import consumer, started
 from shared.messages import Behaviour, BundleAnnouncement, DeadLetter, Example, Impression
 from shared.settings import Settings
-from shared.topics import examples, table
+from shared.topics import examples
 
 BEFORE = 60.0
 """Seconds before a play's start from which topics are read: clocks differ."""
@@ -31,9 +33,9 @@ class Topics:
     """By request_id."""
     lists: int = 0
     corrections: int = 0
-    unmatched: dict[str, set[tuple[str, int, int]]] = field(default_factory=dict)
+    unmatched: Counter[str] = field(default_factory=Counter)
     """The joiner's reasons → distinct origins among the play's events."""
-    dead: dict[str, int] = field(default_factory=dict)
+    dead: Counter[str] = field(default_factory=Counter)
     """``service: reason`` → distinct origins, of anybody's records since the play began."""
     announced: int = 0
     undecodable: int = 0
@@ -49,48 +51,22 @@ async def read(settings: Settings, since: float, requests: Iterable[str], play_e
         requests: the play's request_ids.
         play_events: the play's event_ids.
     """
-    client = await started(consumer(settings))
-    topics, asked, told = Topics(), set(requests), set(play_events)
+    topics, letters, asked, told = Topics(), list[DeadLetter](), set(requests), set(play_events)
     takers: dict[str, Callable[[ConsumerRecord], None]] = {
         Behaviour.topic: lambda record: _event(topics, record, told),
         Impression.topic: lambda record: _impression(topics, record, asked),
         examples(settings.task): lambda record: _example(topics, record, asked),
-        DeadLetter.topic: _DeadLetters(topics),
+        DeadLetter.topic: lambda record: letters.append(decoded(_dead_letters, record.value)),
         BundleAnnouncement.topic: lambda record: _announcement(topics, record, settings.task),
     }
-    try:
-        for name, take in takers.items():
-            async for record in _records(client, settings, name, since - BEFORE):
-                try:
-                    take(record)
-                except BadRecord:
-                    topics.undecodable += 1
-    finally:
-        await client.stop()
+    for name, take in takers.items():
+        async for record in records(settings, name, since - BEFORE):
+            try:
+                take(record)
+            except BadRecord:
+                topics.undecodable += 1
+    _count(topics, letters)
     return topics
-
-
-async def _records(client: AIOKafkaConsumer, settings: Settings, topic: str, since: float) -> AsyncIterator[ConsumerRecord]:
-    """Every record of a topic from a moment to the end that it has now."""
-    partitions = [TopicPartition(topic, number) for number in range(table(settings.partitions)[topic].partitions)]
-    client.assign(partitions)
-    starts = await client.offsets_for_times(dict.fromkeys(partitions, int(since * 1000)))
-    ends = await client.end_offsets(partitions)
-    open_ = set()
-    for partition in partitions:
-        found = starts[partition]
-        if found is not None and found.offset < ends[partition]:
-            client.seek(partition, found.offset)
-            open_.add(partition)
-        else:
-            client.pause(partition)
-    while open_:
-        for partition, records in (await client.getmany(timeout_ms=500, max_records=2_000)).items():
-            for record in records:
-                if record.offset < ends[partition]:
-                    yield record
-        open_ = {partition for partition in open_ if await client.position(partition) < ends[partition]}
-    client.resume(*partitions)
 
 
 _event_id = msgspec.json.Decoder(_EventId).decode
@@ -122,22 +98,13 @@ def _example(topics: Topics, record: ConsumerRecord, asked: set[str]) -> None:
         topics.corrections += 1
 
 
-class _DeadLetters:
-    """Counts distinct origins: dead letters are written at least once."""
-
-    def __init__(self, topics: Topics) -> None:
-        self._topics, self._seen = topics, set[tuple[str, str, int, int]]()
-
-    def __call__(self, record: ConsumerRecord) -> None:
-        letter = decoded(_dead_letters, record.value)
-        origin = (letter.origin.topic, letter.origin.partition, letter.origin.offset)
-        if (letter.service, *origin) in self._seen:
-            return
-        self._seen.add((letter.service, *origin))
-        name = f"{letter.service}: {letter.reason}"
-        self._topics.dead[name] = self._topics.dead.get(name, 0) + 1
-        if letter.service == "joiner" and origin[0] == Behaviour.topic and origin[1:] in self._topics.events:
-            self._topics.unmatched.setdefault(letter.reason, set()).add(origin)
+def _count(topics: Topics, letters: Iterable[DeadLetter]) -> None:
+    """Count each origin once."""
+    for letter in distinct(letters):
+        topics.dead[f"{letter.service}: {letter.reason}"] += 1
+        origin = letter.origin
+        if letter.service == "joiner" and origin.topic == Behaviour.topic and (origin.partition, origin.offset) in topics.events:
+            topics.unmatched[letter.reason] += 1
 
 
 def _announcement(topics: Topics, record: ConsumerRecord, task: str) -> None:
