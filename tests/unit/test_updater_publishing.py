@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
 from services.updater.history.base import publish_base
 from services.updater.publishing.bundle import Chain, Composer, Release
@@ -236,3 +237,36 @@ def test_a_storage_that_is_away_while_old_bundles_are_deleted_stops_nothing(tmp_
     for _ in range(4):
         last = bench.learn(EVERYTHING)
     assert bench.storage.versions() == ["00000000-0001", last.version]
+
+
+class Holding(MemoryObjects):
+    """A storage that, where it is told to, is away once before the pointer moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[float] = []
+        self.away = False
+
+    def replace(self, key: str, data: bytes, etag: str) -> str:
+        if self.away:
+            self.away = False
+            self.held.append(went_back())
+            raise StorageUnavailable("away for a moment")
+        return super().replace(key, data, etag)
+
+
+def went_back() -> float:
+    """How often the pointer went back, as it is counted."""
+    return REGISTRY.get_sample_value("updater_fallbacks_total") or 0.0
+
+
+def test_a_fall_back_is_counted_once_the_pointer_has_moved(tmp_path: Path) -> None:
+    objects = Holding()
+    bench = a_bench(Storage(objects, "ranking"), tmp_path)
+    proven, _ = bench.learn(EVERYTHING).version, bench.learn(EVERYTHING)
+    before, objects.away = went_back(), True
+    bench.publisher.fall_back(Chain(proven, proven), 2)
+    assert bench.publisher.drain(10)
+    pointer = bench.storage.pointer("latest")
+    assert pointer is not None
+    assert (pointer.version, objects.held, went_back()) == (proven, [before], before + 1)
