@@ -36,7 +36,7 @@ def manifest(one: Learner, kind: str, parent: str | None, version: str) -> Manif
     return Manifest(
         task="ranking", version=version, window=0, epoch=1, kind=kind, parent=parent, created=0.0, files={}, labels=one.task.labels,  # type: ignore[arg-type]
         inputs=INPUTS, dim=model.dim, hidden=model.hidden, text_dim=model.text_dim, frozen=(), trainable=(),
-        tables={name: TableSize(rows.used, rows.capacity) for name, rows in one.tables.maps.items()},
+        tables={name: TableSize(rows.used, rows.capacity) for name, rows in one.tables.owners.items()},
         weights_sha256=one.weights_sha256(),
     )  # fmt: skip
 

@@ -117,9 +117,9 @@ def test_only_an_id_table_can_be_left_out() -> None:
 def test_the_catalogues_items_get_rows_that_start_as_their_texts_projection() -> None:
     one = learner()
     one.learn(window(0, 1), 1)
-    rows = one.tables.maps["item"].find(keys(f"i{i}" for i in range(30)))
+    rows = one.tables.owners["item"].find(keys(f"i{i}" for i in range(30)))
     assert (rows > 0).all()
-    shown_rows = one.tables.maps["item"].find(window(0, 1).keys["item"])
+    shown_rows = one.tables.owners["item"].find(window(0, 1).keys["item"])
     unseen = np.setdiff1d(rows, shown_rows)
     assert len(unseen) == 25
     assert not one.tables.values[unseen + one.tables.offset["item"]].any()  # the id's own part is zero: the text alone speaks
@@ -141,7 +141,7 @@ def test_items_that_join_later_are_told_with_the_next_window_even_where_it_is_em
     assert change["category"].new_keys.tolist() == keys(["c9"]).tolist()
     assert change["item"].attributes[0].tolist() == [
         int(change["category"].new_rows[0]),
-        int(one.tables.maps["brand"].find(keys(["b0"]))[0]),
+        int(one.tables.owners["brand"].find(keys(["b0"]))[0]),
         0,
     ]
 
@@ -149,12 +149,12 @@ def test_items_that_join_later_are_told_with_the_next_window_even_where_it_is_em
 def test_a_catalogue_larger_than_the_table_pushes_nobody_out() -> None:
     one = learner()
     one.learn(window(0), 1)
-    before = one.tables.maps["item"].keys.copy()
+    before = one.tables.owners["item"].keys.copy()
     many = [Item(item_id=f"more {i}", time=EPOCH) for i in range(100)]
     one.assortment.add(build(many, {}, 8))
     one.learn(window(20), 2)
-    assert np.array_equal(one.tables.maps["item"].keys[before > 0], before[before > 0])
-    assert one.tables.maps["item"].room() == 0
+    assert np.array_equal(one.tables.owners["item"].keys[before > 0], before[before > 0])
+    assert one.tables.owners["item"].room() == 0
 
 
 def test_two_items_of_one_text_score_alike_before_they_are_learned() -> None:
@@ -213,10 +213,10 @@ def test_features_are_matched_by_name_and_a_missing_one_is_unknown() -> None:
 def test_ids_expire_by_event_time() -> None:
     one = learner(task(expiry=86_400.0))
     one.learn(window(0), 1)
-    seen = one.tables.maps["user"].keys.copy()
+    seen = one.tables.owners["user"].keys.copy()
     later = msgspec.structs.replace(shown(1).impression, user_id="new", time=START + 3 * 86_400)
     one.learn(batch([msgspec.structs.replace(shown(1), impression=later)]), 2)
-    assert not np.isin(seen[seen > 0], one.tables.maps["user"].keys).any()
+    assert not np.isin(seen[seen > 0], one.tables.owners["user"].keys).any()
 
 
 def test_inputs_of_the_module_are_those_of_the_contract() -> None:

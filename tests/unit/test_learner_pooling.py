@@ -37,7 +37,7 @@ def test_being_in_a_history_moves_no_row() -> None:
     asked = window(100, 1)
     absent = next(f"i{n}" for n in range(40) if keys([f"i{n}"])[0] not in asked.keys["item"])
     one.learn(with_history_of([absent], asked), 2)
-    row = one.tables.find({name: keys([absent]) if name == "item" else np.zeros(1, np.uint64) for name in one.tables.maps})[0, 1]
+    row = one.tables.find({name: keys([absent]) if name == "item" else np.zeros(1, np.uint64) for name in one.tables.owners})[0, 1]
     assert one.tables.values[row].any()
     assert not one.tables.touched[row]
 

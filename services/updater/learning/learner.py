@@ -98,7 +98,7 @@ class Learner:
 
     def new(self, batch: Batch) -> NDArray[np.bool_]:
         """Whether the user of each row has no row yet. Shape (n,)."""
-        unknown: NDArray[np.bool_] = self.tables.maps["user"].find(batch.keys["user"]) == 0
+        unknown: NDArray[np.bool_] = self.tables.owners["user"].find(batch.keys["user"]) == 0
         return unknown
 
     def young(self, batch: Batch) -> NDArray[np.bool_]:
@@ -144,7 +144,7 @@ class Learner:
         dense = [name for name, weight in self.model.named_parameters() if weight.requires_grad]
         normaliser = [] if "normaliser" in self.frozen else ["mean", "scale"]
         still = {*self.frozen, *self.tables.without}
-        return tuple(name for name in self.tables.maps if name not in still) + tuple(dense + normaliser)
+        return tuple(name for name in self.tables.owners if name not in still) + tuple(dense + normaliser)
 
     def weights_sha256(self) -> str:
         """The hash that full bundles, deltas and checkpoints of these weights agree on."""

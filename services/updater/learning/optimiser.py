@@ -33,10 +33,10 @@ class Optimiser:
             weight.requires_grad_(not any(name == part or name.startswith((f"{part}.", f"{part}_bias")) for part in parts))
         self.still[:] = False
         self.still[self.tables.unknown()] = True
-        for name in self.tables.maps:
+        for name in self.tables.owners:
             if name in parts or name in self.tables.without:
                 first = self.tables.offset[name]
-                self.still[first : first + self.tables.maps[name].capacity] = True
+                self.still[first : first + self.tables.owners[name].capacity] = True
         self.fixed = moved(self.still[:, None].copy(), self.tables.values.device)  # (rows, 1)
 
     def pace(self, count: int) -> None:

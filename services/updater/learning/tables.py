@@ -40,7 +40,7 @@ class Tables:
         admission: Mapping[str, int] | None = None, without: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.dim, self.seed, self.optimiser, self.without = dim, seed, optimiser, without
-        self.maps = {name: Owners(capacity[name], (admission or {}).get(name, 1)) for name in TABLES}
+        self.owners = {name: Owners(capacity[name], (admission or {}).get(name, 1)) for name in TABLES}
         sizes = [capacity[name] for name in TABLES]
         self.offset = dict(zip(TABLES, accumulate(sizes, initial=0), strict=False))
         self.values = torch.zeros(sum(sizes), dim + 1, device=device)
@@ -54,13 +54,13 @@ class Tables:
 
     def find(self, keys: Mapping[str, U8]) -> I8:
         """Global rows of ids, unknown ones' table's row 0. Shape (n, 6), columns as :data:`TABLES`."""
-        return np.stack([self.maps[name].find(keys[name]) + self.offset[name] for name in TABLES], axis=1)
+        return np.stack([self.owners[name].find(keys[name]) + self.offset[name] for name in TABLES], axis=1)
 
     def admit(self, keys: Mapping[str, U8], times: F8, text: NDArray[np.int32]) -> I8:
         """The same, giving rows to ids that earned one at these event times; ``text`` is each item's text row."""
         columns = []
         for name in TABLES:
-            rows, given, taken = self.maps[name].admit(keys[name], times)
+            rows, given, taken = self.owners[name].admit(keys[name], times)
             self._free(name, taken)
             self._start(name, given)
             columns.append(rows + self.offset[name])
@@ -73,11 +73,11 @@ class Tables:
 
         So an item is served with its text from its first showing on. (n,) each; ``now`` counts as seen.
         """
-        known = self.maps["item"].find(keys["item"]) > 0
-        chosen = known | (np.cumsum(~known) <= self.maps["item"].room())
+        known = self.owners["item"].find(keys["item"]) > 0
+        chosen = known | (np.cumsum(~known) <= self.owners["item"].room())
         listed: dict[str, I8] = {}
         for name in ("item", "category", "brand"):
-            listed[name], given, taken = self.maps[name].admit(keys[name][chosen], np.full(chosen.sum(), now), at_once=True)
+            listed[name], given, taken = self.owners[name].admit(keys[name][chosen], np.full(chosen.sum(), now), at_once=True)
             self._free(name, taken)
             self._start(name, given)
         columns = [listed.get(name, np.zeros(int(chosen.sum()), np.int64)) + self.offset[name] for name in TABLES]
@@ -85,14 +85,14 @@ class Tables:
 
     def pooled(self, keys: U8, shares: NDArray[np.float32]) -> Tensor:
         """The items' vectors summed by their shares, as they are now; (p, h) each. (p, D)."""
-        rows = self.maps["item"].find(keys.ravel()).reshape(keys.shape) + self.offset["item"]
+        rows = self.owners["item"].find(keys.ravel()).reshape(keys.shape) + self.offset["item"]
         where, counted = moved(rows, self.values.device), moved(shares, self.values.device)
         return embedding_bag(where, self.values, mode="sum", per_sample_weights=counted)[:, :-1]
 
     def expire(self, before: float, kept: Mapping[str, U8]) -> int:
         """Take back every row last seen before this event time, but those of the keys ``kept``, by table; how many."""
         nothing = np.zeros(0, np.uint64)
-        taken = {name: self.maps[name].expire(before, kept.get(name, nothing)) for name in TABLES}
+        taken = {name: self.owners[name].expire(before, kept.get(name, nothing)) for name in TABLES}
         for name, rows in taken.items():
             self._free(name, rows)
         return sum(map(len, taken.values()))
@@ -103,7 +103,7 @@ class Tables:
 
     def span(self, name: str) -> slice:
         """A table's rows in use, globally."""
-        return slice(self.offset[name], self.offset[name] + self.maps[name].used)
+        return slice(self.offset[name], self.offset[name] + self.owners[name].used)
 
     def reset(self) -> None:
         """A bundle holds all changes: begin to note the next one's."""
@@ -111,7 +111,7 @@ class Tables:
 
     def full(self) -> dict[str, TableChange]:
         """Everything but the unknown rows, as a full bundle says it."""
-        rows = {name: np.arange(1, self.maps[name].used) for name in TABLES}
+        rows = {name: np.arange(1, self.owners[name].used) for name in TABLES}
         return {name: self._change(name, used, used) for name, used in rows.items()}
 
     def delta(self) -> dict[str, TableChange]:
@@ -125,14 +125,15 @@ class Tables:
 
     def weights(self) -> dict[str, tuple[U8, NDArray[np.float32]]]:
         """Keys and values of the rows in use, by table: what ``weights_sha256`` hashes."""
-        return {name: (self.maps[name].keys[: self.maps[name].used], self.values[self.span(name)].cpu().numpy()) for name in TABLES}
+        keys = {name: owners.keys[: owners.used] for name, owners in self.owners.items()}
+        return {name: (keys[name], self.values[self.span(name)].cpu().numpy()) for name in TABLES}
 
     def state(self) -> Arrays:
         """All of it but the notes for the next bundle, as arrays."""
-        arrays: Arrays = {"item.attributes": self.attributes[: self.maps["item"].used].copy()}
+        arrays: Arrays = {"item.attributes": self.attributes[: self.owners["item"].used].copy()}
         for name in TABLES:
             span = self.span(name)
-            arrays |= {f"{name}.{part}": array for part, array in self.maps[name].state().items()}
+            arrays |= {f"{name}.{part}": array for part, array in self.owners[name].state().items()}
             arrays |= {f"{name}.values": self.values[span].cpu().numpy().copy()}
             arrays |= {f"{name}.accumulators": self.accumulators[span].cpu().numpy().copy()}
         return arrays
@@ -143,14 +144,14 @@ class Tables:
         self.attributes[:] = 0
         for name in TABLES:
             parts = ("keys", "seen", "waiting", "sightings", "sighted")
-            self.maps[name].load({part: state[f"{name}.{part}"] for part in parts})
+            self.owners[name].load({part: state[f"{name}.{part}"] for part in parts})
             self.values[self.span(name)] = torch.from_numpy(state[f"{name}.values"]).to(self.values.device)
         self.accumulators = self.optimiser.begin(self.values)
         for name in TABLES:
             kept = torch.from_numpy(state[f"{name}.accumulators"])
             if kept.shape[1] == self.optimiser.width:
                 self.accumulators[self.span(name)] = kept.to(self.values.device)
-        self.attributes[: self.maps["item"].used] = state["item.attributes"]
+        self.attributes[: self.owners["item"].used] = state["item.attributes"]
         self.reset()
 
     def _start(self, name: str, rows: I8) -> None:
@@ -159,7 +160,7 @@ class Tables:
             return
         start = np.zeros((len(rows), self.dim + 1), np.float32)
         if name != "item" and name not in self.without:
-            for i, key in enumerate(self.maps[name].keys[rows].tolist()):
+            for i, key in enumerate(self.owners[name].keys[rows].tolist()):
                 start[i, :-1] = np.random.default_rng([self.seed, TABLES.index(name), key]).normal(0, SPREAD, self.dim)
         self._put(name, rows, start)
 
@@ -198,4 +199,4 @@ class Tables:
         if not len(renamed):
             return TableChange(rows.astype(np.int32), values)
         attributes = self.attributes[renamed] if name == "item" else np.zeros((0, 3), np.int32)
-        return TableChange(rows.astype(np.int32), values, renamed.astype(np.int32), self.maps[name].keys[renamed], attributes)
+        return TableChange(rows.astype(np.int32), values, renamed.astype(np.int32), self.owners[name].keys[renamed], attributes)
