@@ -65,7 +65,8 @@ class Table:
             self.keys[new] = change.new_keys
             self.rows = max(self.rows, int(new.max()) + 1)
             self._map.forget(former[(former != UNKNOWN) & ~np.isin(former, change.new_keys)])
-            self._map.assign(change.new_keys, new)
+            owned = change.new_keys != UNKNOWN  # the others were given back
+            self._map.assign(change.new_keys[owned], new[owned])
             self.values[new] = 0  # nothing of a row's former owner stays
         self.values[change.rows] = change.values
 

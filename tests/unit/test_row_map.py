@@ -57,3 +57,11 @@ def test_a_new_row_without_values_starts_at_zero() -> None:
     table.apply(TableChange(none, np.zeros((0, 3), np.float32), one, np.array([6], np.uint64)))
     assert table.values[1].tolist() == [0, 0, 0]
     assert table.rows == 2
+
+
+def test_the_unknown_key_has_no_row_after_one_was_given_back_and_taken_by_another() -> None:
+    table, one = Table(8, 2), np.array([1], np.int32)
+    for owner in (5, 0, 6):
+        table.apply(TableChange(one, np.ones((1, 3), np.float32), one, np.array([owner], np.uint64)))
+    assert table.find(np.array([0, 5, 6], np.uint64)).tolist() == [0, 0, 1]
+    assert table.find_one(0) == 0

@@ -65,7 +65,7 @@ def report(gathered: Gathered) -> dict[str, Any]:
         "corrections": gathered.topics.corrections,
         "unmatched": gathered.topics.unmatched.total(),
         "unmatched_by_reason": dict(gathered.topics.unmatched),
-        "dead_letters": gathered.topics.dead,
+        "dead_letters": dict(gathered.topics.dead),
         "undecodable": gathered.topics.undecodable,
         "bundles": _bundles(gathered),
         "freshness_s": _freshness(gathered.freshness()),
