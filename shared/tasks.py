@@ -22,6 +22,9 @@ class ModelSettings(msgspec.Struct, frozen=True):
     pooling: bool = True
     """Whether a shopper's profile holds, beside the texts of the items in their history, those items' learned vectors: what goes
     with what, as those who deal with both have shown. Not where the model goes without ``item``."""
+    bins: int = 8
+    """For each dense feature, between the quantiles of history; 0 for none. What a number says may bend there, without and with the
+    other numbers. More where the model goes without ids and numbers are what it has."""
     capacity: dict[str, int] = msgspec.field(default_factory=lambda: dict(CAPACITY))
     """Rows of each id table, allocated at once in serving."""
     without: tuple[str, ...] = ()

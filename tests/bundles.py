@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from shared.bundles.files import (
+    KNOTS,
     POOLING,
     TABLES,
     Catalogue,
@@ -83,11 +84,13 @@ def a_model(
         table[0] = 0
     dense = {
         name: random.normal(0, min(0.2, shape[-1] ** -0.5), shape).astype(np.float32)  # no wider, or every score is 0 or 1
-        for name, shape in dense_shapes(inputs, labels, settings.dim, settings.hidden, settings.text_dim).items()
+        for name, shape in dense_shapes(inputs, labels, settings.dim, settings.hidden, settings.text_dim, settings.bins).items()
         if name != POOLING
     }
     dense[POOLING] = (0.3 * np.eye(settings.dim)).astype(np.float32)  # small, and not drawn: the other weights stay as they were
     dense["scale"] = np.abs(dense["scale"]) + 0.5
+    if KNOTS in dense:
+        dense[KNOTS] = np.sort(10 * dense[KNOTS], axis=1)  # so wide that numbers fall between them
     model = Model(
         settings,
         inputs,
@@ -141,7 +144,7 @@ class Publisher:
 
     def __post_init__(self) -> None:
         settings = self.model.settings
-        self.template = GraphTemplate(self.model.inputs, len(self.model.labels), settings.dim, settings.hidden)
+        self.template = GraphTemplate(self.model.inputs, len(self.model.labels), settings.dim, settings.hidden, settings.bins)
 
     def full(self, publish: bool = True) -> Manifest:
         """The whole model as the next window's bundle."""
@@ -179,7 +182,8 @@ class Publisher:
                 touched, model.values["item"][touched], new, model.keys["item"][new], model.attributes[new]
             )
         if dense:
-            for weight in model.dense.values():
+            for name in sorted(model.dense.keys() - {KNOTS}):  # which lie where they lay in history
+                weight = model.dense[name]
                 weight += model.random.normal(0, 0.02, weight.shape).astype(np.float32)
             files |= self._dense_files()
         parent = self._version()

@@ -105,7 +105,7 @@ def learner(task: Task = RANKING) -> tuple[Learner, list[Catalogue]]:
     assortment.add(catalogue)
     made = Learner(task, INPUTS, assortment, choose())
     made.freeze(task.model.frozen)
-    made.start_at(0.2)
     batch, _ = Batcher(INPUTS, task.labels, assortment).batch([shown(1_000_000 + n, 4) for n in range(200)], lambda _: True)
+    made.start_at(0.2, batch.numbers())
     made.learn(batch, 0)
     return made, [catalogue]

@@ -20,10 +20,12 @@ START = 1_500_000_000.0
 EPOCH = datetime(2017, 1, 1, tzinfo=UTC)
 
 
-def task(labels: tuple[str, ...] = ("purchase",), without: tuple[str, ...] = (), pooling: bool = True, **learning: object) -> Task:
+def task(
+    labels: tuple[str, ...] = ("purchase",), without: tuple[str, ...] = (), pooling: bool = True, bins: int = 8, **learning: object
+) -> Task:
     """A task whose model is small enough for a test."""
     capacity = {"user": 40, "item": 60, "category": 8, "brand": 8, "hour": 32, "weekday": 8}
-    model = ModelSettings(dim=4, hidden=(8, 4), text_dim=TEXT, capacity=capacity, without=without, pooling=pooling)
+    model = ModelSettings(dim=4, hidden=(8, 4), text_dim=TEXT, capacity=capacity, without=without, pooling=pooling, bins=bins)
     return Task(
         name="ranking",
         labels=labels,
@@ -101,8 +103,10 @@ def correction(offset: int, of: Example, index: int, action: str = "purchase") -
 
 
 def learner(the_task: Task | None = None, inputs: Inputs = INPUTS) -> Learner:
-    """A new learner on the CPU."""
-    return Learner(the_task or task(), inputs, assortment(), torch.device("cpu"))
+    """A new learner on the CPU, whose bins lie where these examples' numbers do."""
+    made = Learner(the_task or task(), inputs, assortment(), torch.device("cpu"))
+    made.start_at(0.5, batch([shown(offset, inputs=inputs) for offset in range(20)], inputs).numbers())
+    return made
 
 
 def batch(examples: list[Example], inputs: Inputs = INPUTS, labels: tuple[str, ...] = ("purchase",), learned: bool = True) -> Batch:

@@ -11,8 +11,8 @@ F4 = NDArray[np.float32]
 def nearest(scorer: Scorer, user: F4, profile: F4, count: int) -> list[str]:
     """The ids of the nearest items, best first.
 
-    An item's nearness is FM and all linear terms, cosine included: ½‖s_user + s_item‖² + linear_item + cosine_weight·cosine, the
-    logit less what the layers add and what is the same for all items. May run in a thread beside a swap.
+    An item's nearness is FM and the linear terms of its rows and text: ½‖s_user + s_item‖² + linear_item + cosine_weight·cosine,
+    the logit less what the layers and the bins add and what is the same for all items. May run in a thread beside a swap.
 
     Args:
         scorer: the model.

@@ -143,10 +143,23 @@ POOLING = "pooling"
 """The dense weight that a model without pooling, and a bundle of before it was there, has not."""
 
 
-def dense_shapes(inputs: Inputs, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int) -> dict[str, tuple[int, ...]]:
+KNOTS = "knots"
+"""Where the dense features' bins begin and end; a model without bins, and a bundle of before they were there, has none of them."""
+BIN_PARTS = 4
+"""What the bins bring to the first layer: so many sums over all of them."""
+
+
+def bins_of(dense: Mapping[str, F4]) -> int:
+    """How many bins each feature has in these dense weights."""
+    return dense[KNOTS].shape[1] - 1 if KNOTS in dense and dense[KNOTS].ndim == 2 else 0
+
+
+def dense_shapes(
+    inputs: Inputs, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int, bins: int
+) -> dict[str, tuple[int, ...]]:
     """Every dense weight's name and shape; see ``shared/model/README.md``. :data:`POOLING` alone may be missing."""
     dense = len(inputs.user) + len(inputs.candidate)
-    widths = (len(FIELDS) * dim + dense + 1, *hidden)
+    widths = (len(FIELDS) * dim + dense + 1 + (BIN_PARTS if bins else 0), *hidden)
     shapes: dict[str, tuple[int, ...]] = {
         "bias": (1,),
         "cosine_weight": (1,),
@@ -161,6 +174,8 @@ def dense_shapes(inputs: Inputs, labels: int, dim: int, hidden: tuple[int, ...],
         "mean": (dense,),
         "scale": (dense,),
     }
+    if bins:
+        shapes |= {KNOTS: (dense, bins + 1), "bins_linear": (dense * bins,), "bins_projection": (BIN_PARTS, dense * bins)}
     for layer, (before, after) in enumerate(zip(widths, hidden, strict=False)):
         shapes |= {f"layers.{layer}.weight": (after, before), f"layers.{layer}.bias": (after,)}
     return shapes

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bundles.files import FIELDS, POOLING, dense_shapes
+from shared.bundles.files import BIN_PARTS, FIELDS, KNOTS, POOLING, bins_of, dense_shapes
 from shared.bundles.manifest import Manifest
 from shared.errors import BundleRefused
 from shared.messages import Inputs
+from shared.model.numbers import Bins, Normaliser
 
 F4 = NDArray[np.float32]
 
@@ -36,6 +37,7 @@ class Dense:
         self.fields = {name: _field_weights(weights, name, dim) for name in ("item", "category", "brand")}
         """(dim, hidden[0]) the first layer's weights for each field of the item side."""
         self.user_weights = _user_weights(weights, dim, inputs)
+        self.user_bins = BinWeights.of(weights, dim, slice(0, users)) if bins_of(weights) else None
 
     @classmethod
     def checked(cls, weights: Mapping[str, F4], manifest: Manifest) -> "Dense":
@@ -45,7 +47,8 @@ class Dense:
             BundleRefused: ``shapes`` for a weight that is missing, not known here, or of another shape, ``non_finite`` for values
                 that are not numbers.
         """
-        shapes = dense_shapes(manifest.inputs, len(manifest.labels), manifest.dim, manifest.hidden, manifest.text_dim)
+        labels, bins = len(manifest.labels), bins_of(weights)
+        shapes = dense_shapes(manifest.inputs, labels, manifest.dim, manifest.hidden, manifest.text_dim, bins)
         if unknown := sorted(weights.keys() - shapes.keys()):
             raise BundleRefused("shapes", f"its formula is not known here: what are the dense weights {', '.join(unknown)}?")
         for name, shape in shapes.items():
@@ -84,31 +87,46 @@ class Dense:
         np.sum(vectors, axis=0, out=side[0, width:-1])
         flat = vectors.ravel()
         side[0, -1] = weights["bias"][0] + rows[:, dim].sum() - 0.5 * (flat @ flat)
+        if self.user_bins is not None:
+            side[0] += self.user_bins(normalised)
         return side
 
 
 @dataclass(frozen=True, slots=True)
-class Normaliser:
-    """Makes dense features comparable: x → clip((slog1p(x) − mean)·scale, ±5), slog1p(x) = sign(x)·log1p(|x|), and NaN → 0."""
+class BinWeights:
+    """What the bins of F features add to a side of S columns."""
 
-    mean: F4
-    scale: F4
+    bins: Bins
+    sums: F4
+    """(F·B, BIN_PARTS + 1) what the first layer takes of them, then the linear weights."""
+    columns: F4
+    """(BIN_PARTS + 1, S) where these belong."""
 
-    def __call__(self, values: F4) -> F4:
-        """The same shape, (…, features)."""
-        out = np.log1p(np.abs(values))
-        np.copysign(out, values, out=out)
-        out -= self.mean
-        out *= self.scale
-        np.clip(out, -5, 5, out=out)
-        np.copyto(out, 0, where=np.isnan(out))
-        return out
+    @classmethod
+    def of(cls, weights: Mapping[str, F4], dim: int, features: slice) -> "BinWeights":
+        """Of these among the dense features."""
+        count = bins_of(weights)
+        mine = slice(features.start * count, features.stop * count)
+        sums = np.concatenate([weights["bins_projection"][:, mine], weights["bins_linear"][None, mine]]).T
+        layer = weights["layers.0.weight"][:, -BIN_PARTS:].T  # (BIN_PARTS, hidden)
+        columns = np.zeros((BIN_PARTS + 1, layer.shape[1] + dim + 1), np.float32)
+        columns[:-1, : layer.shape[1]] = layer
+        columns[-1, -1] = 1
+        normaliser = Normaliser(weights["mean"][features], weights["scale"][features])
+        return cls(Bins.of(weights[KNOTS][features], normaliser), np.ascontiguousarray(sums), columns)
+
+    def __call__(self, normalised: F4) -> F4:
+        """(F,) → (S,)."""
+        parts: F4 = self.bins(normalised) @ self.sums
+        added: F4 = parts @ self.columns
+        return added
 
 
 def candidate_weights(weights: Mapping[str, F4], dim: int, inputs: Inputs) -> F4:
     """What the candidate's own features and the cosine add to a side, as (C + 1, S)."""
     layer = weights["layers.0.weight"]
-    own = layer[:, len(FIELDS) * dim + len(inputs.user) :].T  # (C + 1, hidden)
+    start = len(FIELDS) * dim + len(inputs.user)
+    own = layer[:, start : start + len(inputs.candidate) + 1].T  # (C + 1, hidden)
     columns = np.zeros((own.shape[0], own.shape[1] + dim + 1), np.float32)
     columns[:, : own.shape[1]] = own
     columns[-1, -1] = weights["cosine_weight"][0]

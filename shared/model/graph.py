@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, helper
 
+from shared.bundles.files import BIN_PARTS, bins_of
 from shared.messages import Inputs
-from shared.model.dense import candidate_weights
+from shared.model.dense import BinWeights, candidate_weights
 
 OPSET = 18
 IR_VERSION = 9
@@ -32,7 +33,7 @@ F4 = NDArray[np.float32]
 class GraphTemplate:
     """Turns dense weights into a graph's bytes in about a millisecond; equal weights make equal bytes."""
 
-    def __init__(self, inputs: Inputs, labels: int, dim: int, hidden: tuple[int, ...]) -> None:
+    def __init__(self, inputs: Inputs, labels: int, dim: int, hidden: tuple[int, ...], bins: int) -> None:
         """A template for one shape of model.
 
         Args:
@@ -40,9 +41,10 @@ class GraphTemplate:
             labels: L, the number of heads.
             dim: width of the field vectors.
             hidden: widths of the layers, at least one.
+            bins: of each dense feature.
         """
         self._dim, self._inputs = dim, inputs
-        shapes = _shapes(len(inputs.candidate), labels, dim, hidden)
+        shapes = _shapes(len(inputs.candidate), labels, dim, hidden, bins)
         self._model = _model(shapes, dim, hidden, labels)
         self._slots = {tensor.name: tensor for tensor in self._model.graph.initializer}
         checker.check_model(self._model)
@@ -54,6 +56,12 @@ class GraphTemplate:
             ValueError: a weight does not have the template's shape.
         """
         constants = {"candidate_weights": candidate_weights(weights, self._dim, self._inputs), **_layers(weights)}
+        if bins_of(weights):
+            users = len(self._inputs.user)
+            own = BinWeights.of(weights, self._dim, slice(users, users + len(self._inputs.candidate)))
+            constants |= {
+                "bins_low": own.bins.low, "bins_slope": own.bins.slope, "bins_sums": own.sums, "bins_columns": own.columns,
+            }  # fmt: skip
         for name, value in constants.items():
             slot = self._slots[name]
             if tuple(slot.dims) != value.shape:
@@ -68,9 +76,13 @@ def _layers(weights: Mapping[str, F4]) -> dict[str, F4]:
     return {name: weights[name].T if name.endswith(".weight") else weights[name] for name in later}
 
 
-def _shapes(candidates: int, labels: int, dim: int, hidden: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+def _shapes(candidates: int, labels: int, dim: int, hidden: tuple[int, ...], bins: int) -> dict[str, tuple[int, ...]]:
     side = hidden[0] + dim + 1
     shapes: dict[str, tuple[int, ...]] = {"candidate_weights": (candidates + 1, side)}
+    if bins:
+        parts = BIN_PARTS + 1
+        shapes |= {"bins_low": (candidates, bins), "bins_slope": (candidates, bins)}
+        shapes |= {"bins_sums": (candidates * bins, parts), "bins_columns": (parts, side)}
     for layer, (before, after) in enumerate(pairwise(hidden), start=1):
         shapes |= {f"layers.{layer}.weight": (before, after), f"layers.{layer}.bias": (after,)}
     return shapes | {"heads.weight": (hidden[-1], labels), "heads.bias": (labels,)}
@@ -81,8 +93,14 @@ def _model(shapes: Mapping[str, tuple[int, ...]], dim: int, hidden: tuple[int, .
     constants = [_constant(name, np.zeros(shape, np.float32)) for name, shape in shapes.items()]
     constants += [_constant("widths", np.array([hidden[0], dim, 1])), _constant("half", np.array(0.5, np.float32))]
     constants.append(_constant("columns", np.array([1])))
+    if "bins_low" in shapes:
+        constants += [
+            _constant("features", np.array([candidates - 1, 1])), _constant("last", np.array([-1])),
+            _constant("flat", np.array([-1, shapes["bins_sums"][0]])),
+            _constant("least", np.array(0, np.float32)), _constant("most", np.array(1, np.float32)),
+        ]  # fmt: skip
     graph = helper.make_graph(
-        _nodes(len(hidden)),
+        _nodes(len(hidden), binned="bins_low" in shapes),
         "freshet",
         [_value("user", 1, side), _value("items", "n", side), _value("candidate", "n", candidates), _value("log_odds", "n", 1)],
         [_value("logits", "n", labels), _value("scores", "n", labels)],
@@ -92,12 +110,28 @@ def _model(shapes: Mapping[str, tuple[int, ...]], dim: int, hidden: tuple[int, .
     return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="freshet")
 
 
-def _nodes(layers: int) -> list[Any]:
+def _bins() -> list[Any]:
+    """What the candidates' numbers add by the bins they fall into: (n, S)."""
+    node = helper.make_node
+    return [
+        node("Split", ["candidate", "features"], ["numbers", "cosine"], axis=1),
+        node("Unsqueeze", ["numbers", "last"], ["each"]),  # (n, C, 1)
+        node("Sub", ["each", "bins_low"], ["above"]),  # (n, C, B)
+        node("Mul", ["above", "bins_slope"], ["share"]),
+        node("Clip", ["share", "least", "most"], ["passed"]),
+        node("Reshape", ["passed", "flat"], ["bins"]),
+        node("MatMul", ["bins", "bins_sums"], ["parts"]),
+        node("MatMul", ["parts", "bins_columns"], ["bent"]),
+    ]
+
+
+def _nodes(layers: int, *, binned: bool) -> list[Any]:
     node = helper.make_node
     nodes = [
         node("Add", ["items", "user"], ["both"]),
         node("MatMul", ["candidate", "candidate_weights"], ["own"]),
-        node("Add", ["both", "own"], ["all"]),  # (n, S)
+        *(_bins() if binned else []),
+        node("Sum", ["both", "own", *(["bent"] if binned else [])], ["all"]),  # (n, S)
         node("Split", ["all", "widths"], ["sum_0", "vectors", "linear"], axis=1),
         node("Relu", ["sum_0"], ["hidden_0"]),
     ]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from shared.model.moment import HOURS, WEEKDAYS, moment_keys
 from shared.model.scorer import Scorer
 from shared.model.update import Update
 from shared.tasks import ModelSettings
-from tests.bundles import Model, Publisher, a_key, a_model
+from tests.bundles import SMALL, Model, Publisher, a_key, a_model
 
 TIME = datetime(2017, 5, 3, 17, 42, tzinfo=UTC).timestamp()  # a Wednesday
 
@@ -90,12 +91,19 @@ def reference(model: Model, features: Seen, item: str, column: int, user: str, t
     dense[np.isnan(dense)] = 0
     cosine = text(item) @ profile
 
-    hidden = np.concatenate([vectors.ravel(), dense, [cosine]])
+    bins = np.zeros(0)
+    if "knots" in weights:
+        knots = (weights["knots"] - weights["mean"][:, None]) * weights["scale"][:, None]
+        bins = np.concatenate([np.clip((x - mine[:-1]) / np.diff(mine), 0, 1) for x, mine in zip(dense, knots, strict=True)])
+
+    hidden = np.concatenate([vectors.ravel(), dense, [cosine], weights["bins_projection"] @ bins if len(bins) else bins])
     for layer in range(len(model.settings.hidden)):
         hidden = np.maximum(weights[f"layers.{layer}.weight"] @ hidden + weights[f"layers.{layer}.bias"], 0)
     pairs = sum(vectors[i] @ vectors[j] for i in range(7) for j in range(i))
     linear = sum(one[-1] for one in rows.values()) + weights["text_linear"] @ text(item)
     linear += weights["cosine_weight"][0] * cosine + weights["bias"][0] + log_odds
+    if len(bins):
+        linear += weights["bins_linear"] @ bins
     return 1 / (1 + np.exp(-(linear + pairs + weights["heads.weight"] @ hidden + weights["heads.bias"])))
 
 
@@ -140,9 +148,10 @@ def test_scores_equal_the_formula(settings: ModelSettings | None, inputs: Inputs
         np.testing.assert_allclose(scores, np.array(expected), atol=1e-5, rtol=0)
 
 
-def test_a_bundle_of_before_pooling_is_served_by_the_formula_without_it() -> None:
-    model = a_model()
+def test_a_bundle_of_before_pooling_and_bins_is_served_by_the_formula_without_them() -> None:
+    model = a_model(settings=msgspec.structs.replace(SMALL, bins=0))
     del model.dense["pooling"]
+    assert "knots" not in model.dense
     publisher = a_publisher(model)
     publisher.full()
     features = some_features(1, model.inputs)

@@ -42,7 +42,8 @@ def manifest(one: Learner, kind: str, parent: str | None, version: str) -> Manif
 
 
 def contents(one: Learner, changes: dict[str, TableChange], made: Manifest, catalogues: dict[str, Catalogue]) -> Contents:
-    graph = GraphTemplate(INPUTS, len(one.task.labels), one.task.model.dim, one.task.model.hidden).fill(one.dense())
+    model = one.task.model
+    graph = GraphTemplate(INPUTS, len(one.task.labels), model.dim, model.hidden, model.bins).fill(one.dense())
     dense = {name: weight.copy() for name, weight in one.dense().items()}
     return Contents(made, changes, dense, graph, catalogues)
 

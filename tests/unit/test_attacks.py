@@ -48,7 +48,7 @@ def test_what_bots_push_is_pushed_less_far_with_the_safeguards(monkeypatch: pyte
         for name in ("botnet, five clicks a user", "bursts of 400 clicks")
     )
     assert botnet[0] > 1.4
-    assert botnet[1] < 1 + 0.6 * (botnet[0] - 1)
+    assert botnet[1] < 1 + 0.75 * (botnet[0] - 1)
     assert bursts[0] > bursts[1] > 1
     assert "i3" in found["botnet, five clicks a user", "with"].said
     assert not found["nothing wrong", "all"].said

@@ -24,7 +24,9 @@ class Launched(Learner):
 
 
 def learner(task: Task | None = None, kind: type[Learner] = Learner, device: str = "cuda") -> Learner:
-    return kind(task or learning.task(), learning.INPUTS, learning.assortment(), choose(device))
+    made = kind(task or learning.task(), learning.INPUTS, learning.assortment(), choose(device))
+    made.start_at(0.5, learning.window(0).numbers())
+    return made
 
 
 def learned(one: Learner, windows: range = range(WINDOWS)) -> Learner:

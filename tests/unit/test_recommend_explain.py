@@ -23,7 +23,7 @@ ITEMS = [f"i{n}" for n in range(60)]
 def scorer(without_layers: bool = False) -> Scorer:
     model = a_model()
     if without_layers:
-        model.dense["heads.weight"][:] = 0
+        model.dense["heads.weight"][:] = model.dense["bins_linear"][:] = 0
     publisher = Publisher(Storage(MemoryObjects(), "ranking"), a_key(), model)
     publisher.full()
     return BundleReader(publisher.storage, a_key().public_key()).load(publisher.pointer())

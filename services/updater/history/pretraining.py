@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from structlog.stdlib import BoundLogger
 
 from services.updater.evaluation.metrics import Quality
@@ -13,6 +14,8 @@ from shared.messages import Example
 
 CHUNK = 500
 """Lists in a batch: what is in memory at once."""
+SURVEYED = 5_000
+"""Lists whose numbers say where the bins lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Pretraining:
         A pass that made the held-back loss worse is undone and ends it. The held-back part is learned last, once.
         """
         cut = int(len(examples) * (1 - self.held_back))
-        learner.start_at(_rate(examples))
+        learner.start_at(_rate(examples), _numbers(batcher, examples[:cut]))
         best, kept, window = Quality(0, float("nan"), float("inf"), float("nan"), float("nan")), learner.state(), 0
         for epoch in range(self.epochs):
             for batch in chunks(batcher, examples[:cut]):
@@ -67,6 +70,12 @@ def measure(learner: Learner, batcher: Batcher, examples: Sequence[Example]) -> 
         scores.append(learner.predict(batch)[:, 0])
         lists.append(batch.list + number * CHUNK)
     return Quality.of(*(np.concatenate(part) if part else np.zeros(0) for part in (labels, scores, lists)))  # type: ignore[arg-type]
+
+
+def _numbers(batcher: Batcher, examples: Sequence[Example]) -> NDArray[np.float32] | None:
+    """The dense features (rows, U + C) of some :data:`SURVEYED` lists that lie evenly among these; none without a list."""
+    surveyed = examples[:: max(1, len(examples) // SURVEYED)]
+    return np.concatenate([batch.numbers() for batch in chunks(batcher, surveyed)]) if surveyed else None
 
 
 def _rate(examples: Sequence[Example]) -> float:

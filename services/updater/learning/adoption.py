@@ -6,33 +6,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.learning.rows import Arrays
-from shared.bundles.files import FIELDS
+from shared.bundles.files import BIN_PARTS, FIELDS, KNOTS
 from shared.messages import Inputs
 
 FIRST_LAYER = "layers.0.weight"
+BINNED = ("bins_linear", "bins_projection")
 
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """From the features of a checkpoint to those of a model; ``dim`` is the field vectors' width."""
+    """From the features of a checkpoint to those of a model.
+
+    Args:
+        before: the checkpoint's.
+        after: the model's.
+        dim: width of the field vectors.
+        bins: of each feature, in both; a checkpoint of before bins were there has none.
+    """
 
     before: Inputs
     after: Inputs
     dim: int
+    bins: int
 
     def of(self, parts: dict[str, Arrays]) -> dict[str, Arrays]:
-        """The same state in the new columns. A feature that emerged starts at weight zero, one that vanished is dropped."""
-        fields, dense = len(FIELDS) * self.dim, len(self.before.user) + len(self.before.candidate)
+        """The same state in the new columns. A feature that emerged starts at weight zero and without bins, one that vanished is
+        dropped."""
         source = self._source()
-        columns = np.concatenate([np.arange(fields), np.where(source < 0, -1, source + fields), [fields + dense]])
-        moments = [f"{FIRST_LAYER}.exp_avg", f"{FIRST_LAYER}.exp_avg_sq"]
-        first = {"dense": [FIRST_LAYER], "average": [FIRST_LAYER], "optimiser": moments}
+        layer, bins = self._layer(source, binned=KNOTS in parts["learner"]), self._bins(source)
         moved = {
-            part: {name: _pick(parts[part][name], columns) for name in names if name in parts[part]}
-            for part, names in first.items()
-            if part in parts
+            part: {
+                name: _pick(array, layer if name.startswith(FIRST_LAYER) else bins)
+                for name, array in arrays.items()
+                if name.startswith((FIRST_LAYER, *BINNED)) and array.ndim  # AdamW's count of steps has no columns
+            }
+            for part, arrays in parts.items()
+            if part in ("dense", "average", "optimiser")
         }
         moved["moments"] = {name: _pick(array, source) for name, array in parts["moments"].items()}
+        if KNOTS in parts["learner"]:
+            moved["learner"] = {KNOTS: _pick(parts["learner"][KNOTS].T, source).T}
         return {part: arrays | moved.get(part, {}) for part, arrays in parts.items()}
 
     def _source(self) -> NDArray[np.int64]:
@@ -41,6 +54,18 @@ class Adoption:
         places |= {("candidate", name): i + len(self.before.user) for i, name in enumerate(self.before.candidate)}
         wanted = [("user", name) for name in self.after.user] + [("candidate", name) for name in self.after.candidate]
         return np.array([places.get(name, -1) for name in wanted], np.int64)
+
+    def _bins(self, source: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The old bin of each new one."""
+        return np.where(source[:, None] < 0, -1, source[:, None] * self.bins + np.arange(self.bins)).ravel()
+
+    def _layer(self, source: NDArray[np.int64], *, binned: bool) -> NDArray[np.int64]:
+        """The old column of the first layer's input for each new one: fields, dense features, cosine, what the bins bring."""
+        fields, dense = len(FIELDS) * self.dim, len(self.before.user) + len(self.before.candidate)
+        parts = np.arange(BIN_PARTS if self.bins else 0) + fields + dense + 1
+        return np.concatenate(
+            [np.arange(fields), np.where(source < 0, -1, source + fields), [fields + dense], parts if binned else 0 * parts - 1]
+        )
 
 
 def _pick(array: NDArray[np.generic], columns: NDArray[np.int64]) -> NDArray[np.generic]:

@@ -57,6 +57,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.list)
 
+    def numbers(self) -> F4:
+        """(n, U + C) the dense features of each row."""
+        return np.concatenate([self.user_features[self.list], self.candidate_features], axis=1)
+
 
 @dataclass(slots=True)
 class Refused:

@@ -10,7 +10,7 @@ from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
 from services.updater.learning.device import moved
 from services.updater.learning.tables import Tables
-from shared.model.dense import Normaliser
+from shared.model.numbers import Normaliser
 
 
 class Columns(NamedTuple):
@@ -33,12 +33,11 @@ class Columns(NamedTuple):
         device = tables.values.device
         used, of_lists = np.unique(batch.history, return_inverse=True)
         histories, of_rows = batch.histories.part(used), moved(of_lists[batch.list], device)
-        features = np.concatenate([batch.user_features[batch.list], batch.candidate_features], axis=1)
         pooled = tables.pooled(histories.keys, histories.shares) if pooling else torch.zeros(len(used), tables.dim, device=device)
         return cls(
             text=assortment.on(device)[moved(batch.text, device)].float(),
             profile=moved(histories.profiles, device)[of_rows],
             pooled=pooled[of_rows],
-            dense=moved(normaliser(features), device),
+            dense=moved(normaliser(batch.numbers()), device),
             log_odds=moved(batch.log_odds, device),
         )

@@ -17,15 +17,16 @@ from services.updater.learning.columns import Columns
 from services.updater.learning.delays import Lateness, loss
 from services.updater.learning.device import moved
 from services.updater.learning.model import Ranker
-from services.updater.learning.normaliser import Moments
+from services.updater.learning.normaliser import Moments, knots
 from services.updater.learning.optimiser import Optimiser
 from services.updater.learning.parallel import Together
 from services.updater.learning.row_optimisers import row_optimiser
 from services.updater.learning.rows import Arrays
 from services.updater.learning.steps import Record, Step, placed, spans
 from services.updater.learning.tables import Tables
-from shared.bundles.files import POOLING, TABLES, weights_sha256
+from shared.bundles.files import KNOTS, POOLING, TABLES, weights_sha256
 from shared.messages import Inputs
+from shared.model.numbers import Bins
 from shared.tasks import Task
 
 F4 = NDArray[np.float32]
@@ -55,7 +56,9 @@ class Learner:
         shape, labels = task.model, len(task.labels)
         columns = len(inputs.user) + len(inputs.candidate)
         pooling = shape.pooling and "item" not in shape.without
-        self.model = Ranker(columns, labels, shape.dim, shape.hidden, shape.text_dim, task.learning.dropout, pooling).to(device)
+        self.knots = np.zeros((columns, shape.bins + 1), np.float32)
+        dropout = task.learning.dropout
+        self.model = Ranker(columns, labels, shape.dim, shape.hidden, shape.text_dim, dropout, pooling, shape.bins).to(device)
         rows = row_optimiser(task.learning, shape.dim)
         self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, rows, device, task.learning.admission, shape.without)
         self.moments = Moments.of(columns)
@@ -76,8 +79,16 @@ class Learner:
         """From now on each step is shared with other processes, which learn the same batches from the same state."""
         self.together, self.model.drop, self._record = together, together.dropout, None
 
-    def start_at(self, rate: float) -> None:
-        """Begin at this share of positives: the bias is its log-odds."""
+    def start_at(self, rate: float, numbers: F4 | None = None) -> None:
+        """Begin at this share of positives: the bias is its log-odds.
+
+        Args:
+            rate: above 0, below 1.
+            numbers: (k, U + C) the dense features of rows of history, between whose quantiles bins lie from now on; without them
+                bins say nothing.
+        """
+        if numbers is not None:
+            self.knots = knots(numbers, self.task.model.bins)
         with torch.no_grad():
             self.model.bias.fill_(float(np.log(rate / (1 - rate))))
         self.average.begin()
@@ -137,7 +148,8 @@ class Learner:
         """The dense weights that predict, by name, the normaliser's included. Views: copy what must not move."""
         weights: dict[str, F4] = {name: weight.cpu().numpy() for name, weight in self.average.values.items()}
         normaliser = self.moments.normaliser()
-        return weights | {"mean": normaliser.mean, "scale": normaliser.scale}
+        binned = {KNOTS: self.knots} if self.task.model.bins else {}
+        return weights | {"mean": normaliser.mean, "scale": normaliser.scale} | binned
 
     def trainable(self) -> tuple[str, ...]:
         """Names of what moves: tables and dense weights."""
@@ -163,22 +175,25 @@ class Learner:
                 "clock": np.array([self.now, self.swept]),
                 "listed": np.array(self.listed),
                 "inputs": np.frombuffer(msgspec.json.encode(self.inputs), np.uint8),
+                KNOTS: self.knots.copy(),
             },
         }
         return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     def load(self, state: dict[str, NDArray[Any]]) -> None:
-        """Become what :meth:`state` gave. Features are matched by name: one that the state lacks starts at weight zero, and so
-        does pooling."""
+        """Become what :meth:`state` gave. Features are matched by name: one that the state lacks starts at weight zero, and so do
+        pooling and bins."""
         parts: dict[str, Arrays] = {}
         for name, array in state.items():
             part, rest = name.split("/", 1)
             parts.setdefault(part, {})[rest] = array
         before = msgspec.json.decode(parts["learner"]["inputs"].tobytes(), type=Inputs)
-        if before != self.inputs:
-            parts = Adoption(before, self.inputs, self.task.model.dim).of(parts)
-        for weights in (parts["dense"], parts.get("average", {})):
-            weights.setdefault(POOLING, np.zeros((self.task.model.dim, self.task.model.dim), np.float32))
+        if before != self.inputs or KNOTS not in parts["learner"]:
+            parts = Adoption(before, self.inputs, self.task.model.dim, self.task.model.bins).of(parts)
+        for name, weight in self.model.named_parameters():
+            if name in (POOLING, "bins_linear", "bins_projection"):  # a checkpoint of before they were there has none
+                for weights in (parts["dense"], parts.get("average", {})):
+                    weights.setdefault(name, np.zeros(weight.shape, np.float32))
         self._record = None
         self.tables.load(parts["tables"])
         with torch.no_grad():
@@ -191,6 +206,7 @@ class Learner:
         self.lateness.load(parts.get("lateness", {}))
         self.now, self.swept = parts["learner"]["clock"].tolist()
         self.listed = int(parts["learner"]["listed"])
+        self.knots = np.array(parts["learner"].get(KNOTS, np.zeros_like(self.knots)), np.float32)
 
     def _settle(self) -> None:
         for name, weight in self.model.named_parameters():
@@ -222,6 +238,7 @@ class Learner:
 
     def _columns(self, batch: Batch) -> Columns:
         normaliser, pooling = self.moments.normaliser(), self.model.pooling is not None
+        self.model.place(Bins.of(self.knots, normaliser))
         return Columns.of(batch, self.assortment, self.tables, normaliser, pooling=pooling)
 
     def _steps(self, batch: Batch, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Step]]:

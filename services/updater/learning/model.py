@@ -9,9 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.bundles.files import FIELDS, TABLES
+from shared.bundles.files import BIN_PARTS, FIELDS, TABLES
+from shared.model.numbers import Bins
 
 USER, ITEM, CATEGORY, BRAND, HOUR, WEEKDAY = range(len(TABLES))
+
+
+SLIGHT = 0.01
+"""Deviation of what the bins bring to the first layer at first."""
 
 
 class Ranker(nn.Module):
@@ -25,10 +30,14 @@ class Ranker(nn.Module):
         text_dim: T, width of a text's vector.
         dropout: share of hidden units dropped in training.
         pooling: whether the vectors of the items in a history are part of the profile.
+        bins: of each dense feature; 0 for none.
     """
 
+    low: Tensor
+    slope: Tensor
+
     def __init__(
-        self, dense: int, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int, dropout: float, pooling: bool
+        self, dense: int, labels: int, dim: int, hidden: tuple[int, ...], text_dim: int, dropout: float, pooling: bool, bins: int
     ) -> None:
         super().__init__()
         self.dim, self.dropout = dim, dropout
@@ -42,9 +51,19 @@ class Ranker(nn.Module):
         self.profile_projection = nn.Parameter(torch.empty(dim, text_dim).uniform_(-bound, bound))
         self.profile_projection_bias = nn.Parameter(torch.zeros(dim))
         self.pooling = nn.Parameter(torch.eye(dim)) if pooling else None
-        widths = (len(FIELDS) * dim + dense + 1, *hidden)
+        self.bins_linear = nn.Parameter(torch.zeros(dense * bins)) if bins else None
+        self.bins_projection = nn.Parameter(torch.empty(BIN_PARTS, dense * bins).normal_(0, SLIGHT)) if bins else None
+        for name in ("low", "slope"):
+            self.register_buffer(name, torch.zeros(dense, bins), persistent=False)
+        widths = (len(FIELDS) * dim + dense + 1 + (BIN_PARTS if bins else 0), *hidden)
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in zip(widths, hidden, strict=False))
         self.heads = nn.Linear(hidden[-1], labels)
+
+    @torch.no_grad()
+    def place(self, bins: Bins) -> None:
+        """From now on bins lie there."""
+        self.low.copy_(torch.from_numpy(bins.low))
+        self.slope.copy_(torch.from_numpy(bins.slope))
 
     def forward(self, rows: Tensor, text: Tensor, profile: Tensor, pooled: Tensor, dense: Tensor, log_odds: Tensor) -> Tensor:
         """Logits (n, L).
@@ -76,9 +95,15 @@ class Ranker(nn.Module):
         total = fields.sum(1)
         pairs = 0.5 * (total.square() - fields.square().sum(1)).sum(1)
         cosine = (text * profile).sum(1)
-        hidden = torch.cat([fields.flatten(1), dense, cosine[:, None]], dim=1)
+        linear = linear.sum(1) + text @ self.text_linear + self.cosine_weight * cosine
+        inputs = [fields.flatten(1), dense, cosine[:, None]]
+        if self.bins_linear is not None and self.bins_projection is not None:
+            bins = ((dense[:, :, None] - self.low) * self.slope).clamp(0, 1).flatten(1)
+            linear = linear + bins @ self.bins_linear
+            inputs.append(functional.linear(bins, self.bins_projection))
+        hidden = torch.cat(inputs, dim=1)
         for layer in self.layers:
             hidden = self.drop(functional.relu(layer(hidden)), self.dropout, self.training)
-        shared = self.bias + linear.sum(1) + text @ self.text_linear + self.cosine_weight * cosine + pairs + log_odds
+        shared = self.bias + linear + pairs + log_odds
         logits: Tensor = shared[:, None] + self.heads(hidden)
         return logits

@@ -1,4 +1,4 @@
-"""Online moments of the dense features, by name: what makes counters of any size comparable."""
+"""Online moments of the dense features, what makes counters of any size comparable; and the knots of their bins."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.learning.rows import F8, Arrays
-from shared.model.dense import Normaliser
+from shared.model.numbers import Normaliser
+
+F4 = NDArray[np.float32]
 
 SMALLEST = 1e-3
 """A feature whose deviation is less than this counts as constant: its scale is 1."""
+
+
+def slog1p(values: NDArray[np.float32]) -> F8:
+    """sign(x)·log1p(|x|), of any shape."""
+    found: F8 = np.copysign(np.log1p(np.abs(values.astype(np.float64))), values)
+    return found
+
+
+def knots(values: NDArray[np.float32], bins: int) -> F4:
+    """Where each feature's bins begin and end, for as many of these rows in each as may be.
+
+    Args:
+        values: (k, F) of history; NaN where unknown.
+        bins: B of each feature.
+
+    Returns:
+        (F, B + 1) of slog1p, rising; where fewer quantiles differ, the last are alike. All alike without a value.
+    """
+    out = np.zeros((values.shape[1], bins + 1), np.float32)
+    for feature, column in enumerate(slog1p(values).T):
+        known = column[np.isfinite(column)]
+        if len(known):
+            found = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)).astype(np.float32))
+            out[feature] = np.pad(found, (0, bins + 1 - len(found)), mode="edge")
+    return out
 
 
 @dataclass(slots=True)
@@ -27,7 +54,7 @@ class Moments:
 
     def update(self, columns: slice, values: NDArray[np.float32]) -> None:
         """Take in (k, w) values of these w columns."""
-        x = np.copysign(np.log1p(np.abs(values.astype(np.float64))), values)
+        x = slog1p(values)
         known = np.isfinite(x)
         n = known.sum(0)
         if not n.any():

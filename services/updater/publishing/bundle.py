@@ -72,7 +72,7 @@ class Composer:
 
     def __init__(self, task: Task, inputs: Inputs, trainable: tuple[str, ...], key: Ed25519PrivateKey) -> None:
         self._task, self._inputs, self._trainable, self._key = task, inputs, trainable, key
-        self._graph = GraphTemplate(inputs, len(task.labels), task.model.dim, task.model.hidden)
+        self._graph = GraphTemplate(inputs, len(task.labels), task.model.dim, task.model.hidden, task.model.bins)
 
     def files(self, release: Release, published: Published) -> dict[str, bytes]:
         """The bundle's own files by role; catalogues are stored already. ``published`` holds the change."""

@@ -30,7 +30,11 @@ LEARNING: tuple[Setting, ...] = (
     {"row_rate": 0.01},
     NO_IDS,
 )
-STANDING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "epochs": 3}, NO_IDS)
+AGED: tuple[Setting, ...] = ({"average": 0}, *LEARNING[1:])
+"""A mean over steps looks back over many short windows."""
+_STANDING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "epochs": 3}, NO_IDS)
+STANDING = (*_STANDING, *({**setting, "bins": 0} for setting in _STANDING))
+"""What stands still may fare better without bins: counters leave those of history."""
 TREES: tuple[Setting, ...] = (
     {"learning_rate": 0.08, "num_leaves": 63, "rounds": 100},
     {"learning_rate": 0.05, "num_leaves": 31, "rounds": 200},
@@ -167,6 +171,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "freshet_no_counters": Contestant("the same without counters", ours(Freshet, NO_COUNTERS), like="freshet"),
     "freshet_no_text": Contestant("the same without text", ours(Freshet, NO_TEXT), like="freshet"),
     "freshet_no_pooling": Contestant("the same, items in a history not pooled", but(pooling=False), like="freshet"),
+    "freshet_no_bins": Contestant("the same, numbers not in bins", but(bins=0), like="freshet"),
     "freshet_ids": Contestant("the same without counters and text", ours(Freshet, IDS), like="freshet"),
     "freshet_ids_alone": Contestant("the same without counters, text, category and brand", without_kinds(IDS), LEARNING),
     "freshet_ids_text": Contestant("the same without counters, category and brand", without_kinds(NO_COUNTERS), LEARNING),
@@ -213,7 +218,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "lightgbm_6h": Contestant("LightGBM, trained anew each 6 h", boosted(6 * HOUR), like="lightgbm_static"),
     **{
         f"age_{name.replace(' ', '')}": Contestant(
-            f"the served snapshot is up to {name} old", ours(Freshet), LEARNING, window=seconds, group="ages"
+            f"the served snapshot is up to {name} old", ours(Freshet), AGED, window=seconds, group="ages"
         )
         for name, seconds in AGES.items()
     },

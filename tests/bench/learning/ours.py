@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from services.updater.evaluation.metrics import log_loss
+from services.updater.history.pretraining import SURVEYED
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
 from services.updater.learning.learner import Learner
@@ -75,11 +76,13 @@ class Freshet:
         """Passes in time order, stopped by log loss; the held-back part is learned last, once."""
         self.learner = self._fresh()
         held = lists[int(len(lists) * (1 - HELD_BACK)) :]
+        known = lists[: len(lists) - len(held)]
         rate = float(cut(stream.batch, lists).labels[:, 0].mean())
-        self.learner.start_at(min(max(rate, 0.001), 0.999))
+        surveyed = self.sight.of(cut(stream.batch, known[:: max(1, len(known) // SURVEYED)]), self.inputs)
+        self.learner.start_at(min(max(rate, 0.001), 0.999), surveyed.numbers())
         best, kept = np.inf, self.learner.state()
         for _ in range(self.epochs):
-            self._pass(stream, lists[: len(lists) - len(held)])
+            self._pass(stream, known)
             measured = cut(stream.batch, held)
             found = log_loss(measured.labels[:, 0].astype(np.float64), self.predict(measured))
             if not found < best:
