@@ -6,6 +6,7 @@ publisher.full(); publisher.delta(); publisher.delta(dense=False, new_items=3)
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -88,9 +89,10 @@ def a_model(
         if name != POOLING
     }
     dense[POOLING] = (0.3 * np.eye(settings.dim)).astype(np.float32)  # small, and not drawn: the other weights stay as they were
-    dense["scale"] = np.abs(dense["scale"]) + 0.5
+    dense["scale"] = np.abs(dense["scale"]) + np.float32(0.5)
     if KNOTS in dense:
-        dense[KNOTS] = np.sort(10 * dense[KNOTS], axis=1)  # so wide that numbers fall between them
+        dense[KNOTS] *= 10  # so wide that numbers fall between them
+        dense[KNOTS].sort(axis=1)
     model = Model(
         settings,
         inputs,
@@ -224,7 +226,7 @@ class Publisher:
     def _version(self) -> str:
         return version(self.window, self.epoch)
 
-    def _publish(self, kind: str, parent: str | None, files: Mapping[str, bytes]) -> Manifest:
+    def _publish(self, kind: Literal["full", "delta"], parent: str | None, files: Mapping[str, bytes]) -> Manifest:
         self.window += 1
         model, settings = self.model, self.model.settings
         order = ["tables", "dense", "graph", *catalogue_files(files)]

@@ -107,8 +107,10 @@ def _measure(clock: Clock, inputs: Inputs, windows: list[list[Example]]) -> None
     assortment = _assortment()
     learner, batcher = Learner(RANKING, inputs, assortment, clock.device), Batcher(inputs, RANKING.labels, assortment)
     sparse = Sparse(inputs, assortment, clock.device)
+    first, _ = batcher.batch(windows[0], lambda _: True)
     for one in (learner, sparse):
-        one.learn(batcher.batch(windows[0], lambda _: True)[0], 1)
+        one.start_at(0.5, first.numbers())
+        one.learn(first, 1)
     for number, examples in enumerate(windows, 2):
         batch, _ = clock.timed("make the batch", lambda examples=examples: batcher.batch(examples, lambda _: True))
         clock.timed("predict", lambda batch=batch: learner.predict(batch))

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.bench.learning import goals
 from tests.bench.learning.baskets import RESERVED
-from tests.bench.learning.contestants import LEARNING, STANDING, TREES, TUNED_ON, WABBIT
+from tests.bench.learning.contestants import AGED, LEARNING, STANDING, TREES, TUNED_ON, WABBIT
 from tests.bench.learning.measures import COLD, NEW
 from tests.bench.learning.plot import gains
 from tests.bench.learning.results import CORRECTED, Results
@@ -20,12 +20,12 @@ is typed in. The sets are replayed through the updater's own learner: a window i
 Features are made by the project's own fold and assembly at the moment of each list. Labels come late (log-normal): the project's
 learner takes those that came after their window as corrections, in the order of their coming; a rival learns a list once its label
 is settled, and then those too that came too late for the project's learner. History, the first part, is learned by every model;
-settings are chosen on its newest {tuned:.0%} by log loss, {budget} at most for each, with the windows that are played: each age of
-the served snapshot chooses for itself. Three were chosen by live parts: that `average` is 80 (on history averaging does as much
-on every set, and nothing there tells 80 steps from 400), by what weights a history's items are pooled, of six ways on two sets,
-and how bins speak, of ten ways on three, of which history tells the same; see `services/updater/learning/README.md`. Where a set
-has no impressions the negatives are sampled, from what was known before each list alone, and every model is told the sampling's
-log-odds: such figures compare models, nothing else.
+settings are chosen on its newest {tuned:.0%} by log loss, {budget} at most for each ({standing} for what stands still), with the
+windows that are played: each age of the served snapshot chooses for itself. Three were chosen by live parts: that `average` is 80
+(on history averaging does as much on every set, and nothing there tells 80 steps from 400), by what weights a history's items are
+pooled, of six ways on two sets, and how bins speak, of ten ways on three, where history agreed; see
+`services/updater/learning/README.md`. Where a set has no impressions the negatives are sampled, from what was known before each
+list alone, and every model is told the sampling's log-odds: such figures compare models, nothing else.
 
 Δ is freshet less the row, of the first seed, with its paired 95% interval (whole moments are resampled): a positive Δ AUC and a
 negative Δ log loss mean that freshet is better. CPU-seconds are one thread's, of learning in the live part, retraining included;
@@ -47,8 +47,8 @@ PLOT = """## The gain against the age of the served snapshot
 
 def write(results: Results, file: Path) -> None:
     """Write the page."""
-    budget = max(map(len, (LEARNING, STANDING, TREES, WABBIT)))
-    parts = [HEAD.format(tuned=TUNED_ON, budget=budget, cold=COLD, new=NEW)]
+    budget = max(map(len, (LEARNING, AGED, TREES, WABBIT)))
+    parts = [HEAD.format(tuned=TUNED_ON, budget=budget, standing=len(STANDING), cold=COLD, new=NEW)]
     parts.append("\n".join([AIMS, *goals.lines(results.sets), ""]))
     parts += [section(name, figures) for name, figures in results.sets.items()]
     if any(gains(figures) for figures in results.sets.values()):

@@ -39,14 +39,14 @@ class Plain:
         torch.set_num_threads(1)
         self.store = store(FOLDER, REDIS, USERS, ITEMS, (U, C))
         self.names = [f"user_view:user_{n}" for n in range(U)] + [f"item_view:item_{n}" for n in range(C)]
-        self.model = Ranker(U + C, 1, DIM, (128, 64), TEXT, 0.0).eval()
+        self.model = Ranker(U + C, 1, DIM, (128, 64), TEXT, 0.0, pooling=False, bins=0).eval()
         sizes = (USERS, ITEMS, 300, 1_000, 24, 7)
         self.tables = [nn.Embedding(size, DIM + 1) for size in sizes]
         self.texts = torch.nn.functional.normalize(torch.randn(ITEMS, TEXT))
         self.items = {f"i{n}": n for n in range(ITEMS)}
         self.users = {f"u{n}": n for n in range(USERS)}
 
-    @bentoml.api
+    @bentoml.api  # type: ignore[untyped-decorator]
     async def rank(self, user_id: str, candidates: list[Candidate]) -> Answer:
         ids = [candidate.item_id for candidate in candidates]
         rows = [{"user_id": user_id, "item_id": item} for item in ids]
@@ -58,10 +58,16 @@ class Plain:
         with torch.no_grad():
             vectors = torch.stack([table(one) for table, one in zip(self.tables, fields, strict=True)], 1)
             text = self.texts[item]
-            scores = torch.sigmoid(self.model(vectors, text, text.mean(0).expand_as(text), dense, torch.zeros(len(ids))))[:, 0]
+            profile, pooled, log_odds = text.mean(0).expand_as(text), torch.zeros(len(ids), DIM), torch.zeros(len(ids))
+            scores = torch.sigmoid(self.model(vectors, text, profile, pooled, dense, log_odds))[:, 0]
         best = torch.argsort(-scores).tolist()
         return Answer(items=[Ranked(item_id=ids[n], score=float(scores[n])) for n in best])
 
 
 if __name__ == "__main__":
-    uvicorn.run(Plain.to_asgi(), host="127.0.0.1", port=PORT, log_config=None)
+    uvicorn.run(
+        Plain.to_asgi(),  # type: ignore[attr-defined]
+        host="127.0.0.1",
+        port=PORT,
+        log_config=None,
+    )
