@@ -30,8 +30,8 @@ LEARNING: tuple[Setting, ...] = (
     {"row_rate": 0.01},
     NO_IDS,
 )
-AGED: tuple[Setting, ...] = ({"average": 0}, *LEARNING[1:])
-"""A mean over steps looks back over many short windows."""
+AGED: tuple[Setting, ...] = ({}, {"average": 0}, {"row_rate": 0.03}, {"row_rate": 0.03, "average": 0})
+"""Beside what the set chose: short windows may want larger steps, and a mean over steps looks back over many of them."""
 _STANDING: tuple[Setting, ...] = ({}, {"row_rate": 0.01}, {"row_rate": 0.01, "epochs": 3}, NO_IDS)
 STANDING = (*_STANDING, *({**setting, "bins": 0} for setting in _STANDING))
 """What stands still may fare better without bins: counters leave those of history."""
@@ -58,7 +58,7 @@ class Contestant:
         about: what it is, for the page.
         make: it, of a set, a setting and a seed.
         settings: what it may try on history; the first stands where there is but one.
-        like: whose chosen setting it takes, instead of trying.
+        like: whose chosen setting it takes, before these.
         window: seconds after which it learns; the set's own where ``None``.
         draws: whether the seed matters.
         group: the table on the page.
@@ -218,7 +218,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "lightgbm_6h": Contestant("LightGBM, trained anew each 6 h", boosted(6 * HOUR), like="lightgbm_static"),
     **{
         f"age_{name.replace(' ', '')}": Contestant(
-            f"the served snapshot is up to {name} old", ours(Freshet), AGED, window=seconds, group="ages"
+            f"the served snapshot is up to {name} old", ours(Freshet), AGED, like="freshet", window=seconds, group="ages"
         )
         for name, seconds in AGES.items()
     },
@@ -237,15 +237,13 @@ CONTESTANTS: dict[str, Contestant] = {
 }
 
 
-def tune(prepared: Prepared, contestant: Contestant, seed: int) -> Setting:
-    """The setting with the lowest log loss on the newest part of history."""
-    if len(contestant.settings) == 1:
-        return contestant.settings[0]
+def tune(prepared: Prepared, contestant: Contestant, liked: Setting, seed: int) -> Setting:
+    """The setting, over what it liked, with the lowest log loss on the newest part of history."""
+    settings = [{**liked, **setting} for setting in contestant.settings]
+    if len(settings) == 1:
+        return settings[0]
     start = prepared.stream.start
     history = prepared.stream.part(int(start * (1 - TUNED_ON)), start)
     judge, window = Judge.of(history), contestant.window or prepared.of.window
-    losses = [
-        log_loss(judge.labels, replay(history, contestant.make(prepared, setting, seed), window)[0])
-        for setting in contestant.settings
-    ]
-    return contestant.settings[int(np.argmin(losses))]
+    losses = [log_loss(judge.labels, replay(history, contestant.make(prepared, setting, seed), window)[0]) for setting in settings]
+    return settings[int(np.argmin(losses))]

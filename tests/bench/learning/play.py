@@ -121,11 +121,10 @@ def play(played: Played, name: str, contestants: Mapping[str, Contestant], seeds
 def _setting(
     played: Played, contestant: Contestant, contestants: Mapping[str, Contestant], seeds: int, log: BoundLogger
 ) -> Mapping[str, Any]:
-    if contestant.like is None:
-        return tune(played.prepared, contestant, FIRST_SEED)
-    if contestant.like not in played.runs:
+    if contestant.like is not None and contestant.like not in played.runs:
         play(played, contestant.like, contestants, seeds, log)
-    return played.runs[contestant.like].setting
+    liked = played.runs[contestant.like].setting if contestant.like else {}
+    return tune(played.prepared, contestant, liked, FIRST_SEED)
 
 
 def _brief(played: Played, scores: F8) -> dict[str, float]:
