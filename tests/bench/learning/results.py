@@ -14,8 +14,8 @@ from tests.bench.learning.play import Played
 from tests.bench.learning.protocol import F8
 
 FIRST, WHOLE = "first", ("auc", "logloss", "ece")
-CORRECTED = ("freshet", "age_", "lost_", "late_")
-"""Models that learn corrections."""
+OWN = ("freshet", "frozen", "retrained", "age_", "lost_", "late_")
+"""How the names of the project's own models begin."""
 SPREAD, SPREADS = "sd", ("auc", "logloss", "ece", "mrr", "item_cold.auc")
 
 
@@ -67,7 +67,7 @@ def figures_of(played: Played, contestants: Mapping[str, Contestant]) -> dict[st
             "seeds": len(run.scores),
             "setting": run.setting,
             "cpu_s": run.cpu,
-            "ordered": run.ordered or not name.startswith(CORRECTED),
+            "binned": run.binned or not name.startswith(OWN),
         }
         if contestant.group == "ages":
             found |= {"age": name.removeprefix("age_"), "window_s": contestant.window}
