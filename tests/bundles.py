@@ -93,6 +93,7 @@ def a_model(
     if KNOTS in dense:
         dense[KNOTS] *= 10  # so wide that numbers fall between them
         dense[KNOTS].sort(axis=1)
+        dense["bins_linear"] *= 0.1  # all bins that a number has passed add up: no score is 0 or 1 for them
     model = Model(
         settings,
         inputs,

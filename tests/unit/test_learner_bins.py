@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from services.updater.learning.normaliser import knots
+from shared.errors import BadSettings
 from shared.messages import Inputs
 from shared.model.numbers import Bins, Normaliser
 from tests.learning import INPUTS, learner, task, window
@@ -67,6 +68,13 @@ def test_a_checkpoint_of_before_bins_predicts_the_same_and_goes_on() -> None:
         each.learn(window(60), 2)
     assert one.predict(window(100)) == pytest.approx(before.predict(window(100)), abs=1e-3)
     assert not one.dense()["knots"].any()
+
+
+@pytest.mark.parametrize("inputs", [INPUTS, Inputs(user=("bought_7d",), candidate=INPUTS.candidate)])
+@pytest.mark.parametrize("bins", [0, 4])
+def test_a_checkpoint_of_other_bins_is_refused_with_what_to_do(bins: int, inputs: Inputs) -> None:
+    with pytest.raises(BadSettings, match="the checkpoint's bins are not those of the task 'ranking': put"):
+        learner(task(bins=bins), inputs).load(learner().state())
 
 
 def test_bins_go_with_their_feature_and_one_that_emerges_has_none() -> None:

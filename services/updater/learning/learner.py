@@ -25,6 +25,7 @@ from services.updater.learning.rows import Arrays
 from services.updater.learning.steps import Record, Step, placed, spans
 from services.updater.learning.tables import Tables
 from shared.bundles.files import KNOTS, POOLING, TABLES, weights_sha256
+from shared.errors import BadSettings
 from shared.messages import Inputs
 from shared.model.numbers import Bins
 from shared.tasks import Task
@@ -182,18 +183,27 @@ class Learner:
 
     def load(self, state: dict[str, NDArray[Any]]) -> None:
         """Become what :meth:`state` gave. Features are matched by name: one that the state lacks starts at weight zero, and so do
-        pooling and bins."""
+        pooling and bins.
+
+        Raises:
+            BadSettings: the task's model has another shape.
+        """
         parts: dict[str, Arrays] = {}
         for name, array in state.items():
             part, rest = name.split("/", 1)
             parts.setdefault(part, {})[rest] = array
         before = msgspec.json.decode(parts["learner"]["inputs"].tobytes(), type=Inputs)
+        if parts["learner"].get(KNOTS, self.knots).shape[1] != self.knots.shape[1]:
+            raise self._misfit("bins")
         if before != self.inputs or KNOTS not in parts["learner"]:
             parts = Adoption(before, self.inputs, self.task.model.dim, self.task.model.bins).of(parts)
         for name, weight in self.model.named_parameters():
             if name in (POOLING, "bins_linear", "bins_projection"):  # a checkpoint of before they were there has none
                 for weights in (parts["dense"], parts.get("average", {})):
                     weights.setdefault(name, np.zeros(weight.shape, np.float32))
+        for name, weight in self.model.named_parameters():
+            if parts["dense"][name].shape != weight.shape:
+                raise self._misfit(name)
         self._record = None
         self.tables.load(parts["tables"])
         with torch.no_grad():
@@ -207,6 +217,12 @@ class Learner:
         self.now, self.swept = parts["learner"]["clock"].tolist()
         self.listed = int(parts["learner"]["listed"])
         self.knots = np.array(parts["learner"].get(KNOTS, np.zeros_like(self.knots)), np.float32)
+
+    def _misfit(self, what: str) -> BadSettings:
+        return BadSettings(
+            f"the checkpoint's {what} are not those of the task {self.task.name!r}: put its model's settings back as they were, or "
+            "import the history again for a base of the new shape"
+        )
 
     def _settle(self) -> None:
         for name, weight in self.model.named_parameters():
@@ -237,6 +253,7 @@ class Learner:
             self.tables.expire(self.now - self.task.learning.expiry, self.assortment.lines(0)[0])
 
     def _columns(self, batch: Batch) -> Columns:
+        """What the model reads, normalised as of now; its bins lie as of now too."""
         normaliser, pooling = self.moments.normaliser(), self.model.pooling is not None
         self.model.place(Bins.of(self.knots, normaliser))
         return Columns.of(batch, self.assortment, self.tables, normaliser, pooling=pooling)
