@@ -93,7 +93,6 @@ def a_model(
     if KNOTS in dense:
         dense[KNOTS] *= 10  # so wide that numbers fall between them
         dense[KNOTS].sort(axis=1)
-        dense["bins_linear"] *= 0.1  # all bins that a number has passed add up: no score is 0 or 1 for them
     model = Model(
         settings,
         inputs,
@@ -176,7 +175,7 @@ class Publisher:
         for name in TABLES:
             touched = np.sort(model.random.choice(np.arange(1, len(model.keys[name])), min(rows, len(model.keys[name]) - 1), False))
             touched = touched.astype(np.int32)
-            model.values[name][touched] += _random_values(model.random, len(touched), model.settings.dim + 1)
+            model.values[name][touched] = _random_values(model.random, len(touched), model.settings.dim + 1)
             changes[name] = TableChange(touched, model.values[name][touched])
         if new_items:
             new = np.arange(before, before + new_items, dtype=np.int32)
@@ -186,8 +185,8 @@ class Publisher:
             )
         if dense:
             for name in sorted(model.dense.keys() - {KNOTS}):  # which lie where they lay in history
-                weight = model.dense[name]
-                weight += model.random.normal(0, 0.02, weight.shape).astype(np.float32)
+                weight, step = model.dense[name], 0.002 if name.startswith("bins") else 0.02  # a number's bins add up
+                weight += model.random.normal(0, step, weight.shape).astype(np.float32)
             files |= self._dense_files()
         parent = self._version()
         manifest = self._publish("delta", parent, files | {"tables": encode_tables(changes)})
