@@ -13,8 +13,6 @@ from shared.bundles.files import BIN_PARTS, FIELDS, TABLES
 from shared.model.numbers import Bins
 
 USER, ITEM, CATEGORY, BRAND, HOUR, WEEKDAY = range(len(TABLES))
-
-
 SLIGHT = 0.01
 """Deviation of what the bins bring to the first layer at first."""
 

@@ -32,8 +32,7 @@ def card(task: Task, inputs: Inputs, trainable: tuple[str, ...], version: str, c
         "",
         "## Model",
         f"Field vectors of {model.dim} for {', '.join(model.capacity)}; text vectors of {model.text_dim}; layers {model.hidden}; "
-        f"{len(inputs.user)} inputs of the user, {len(inputs.candidate)} of a candidate, "
-        f"each in {model.bins} bins.",
+        f"{len(inputs.user)} inputs of the user, {len(inputs.candidate)} of a candidate, each in {model.bins} bins.",
         f"Moves: {', '.join(trainable)}. Frozen: the text encoder{''.join(f', {part}' for part in model.frozen)}.",
         "",
         "## Learning",
