@@ -9,11 +9,12 @@ import pytest
 
 from services.updater.evaluation.metrics import auc
 from services.updater.learning.batches import Batch, Batcher
+from services.updater.learning.cuts import cut
 from services.updater.learning.histories import Histories
 from shared.datasets.candidates import DAY, NOTHING
 from shared.datasets.sampling import Sampled
 from shared.messages import Behaviour, Item
-from tests.bench.learning.columns import cut, load, save, whole
+from tests.bench.learning.columns import load, save, whole
 from tests.bench.learning.measures import Judge, influence
 from tests.bench.learning.protocol import F8, I8, Delays, Known, Stream, replay, windows
 from tests.learning import INPUTS, assortment, batch, shown

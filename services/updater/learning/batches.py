@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,13 +185,6 @@ class Batcher:
             values = np.frombuffer(getattr(impression, f"{side}_features"), "<f4").reshape(rows, len(names))
             parts.append(values if names == wanted else _matched(values, names, wanted))
         return _stacked(parts, len(wanted))
-
-
-def first_rows(batch: Batch, count: int) -> Batch:
-    """The batch cut to its first ``count`` rows at most; its lists stay."""
-    rows = ("list", "text", "candidate_features", "log_odds", "served", "labels", "late", "counted")
-    cut = {name: getattr(batch, name)[:count] for name in rows}
-    return replace(batch, **cut, keys={name: column[:count] for name, column in batch.keys.items()})
 
 
 def check(example: Example) -> None:

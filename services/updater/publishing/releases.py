@@ -13,7 +13,8 @@ from services.updater import exported
 from services.updater.evaluation import remembered
 from services.updater.evaluation.prequential import Prequential
 from services.updater.guards.gate import Gate
-from services.updater.learning.batches import Batch, first_rows
+from services.updater.learning.batches import Batch
+from services.updater.learning.cuts import first_rows
 from services.updater.learning.learner import Learner
 from services.updater.publishing.bundle import Chain, Release
 from services.updater.publishing.checkpoints import Progress

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.learning.batches import Batch
+from services.updater.learning.cuts import cut, rows_of
 from shared.datasets.moments import Moment
 from shared.keys import keys
-from tests.bench.learning.columns import cut, load, rows_of, save
+from tests.bench.learning.columns import load, save
 from tests.bench.learning.protocol import F8
 
 TOP = 10

@@ -10,10 +10,10 @@ from services.updater.evaluation.metrics import log_loss
 from services.updater.history.pretraining import SURVEYED
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
+from services.updater.learning.cuts import cut
 from services.updater.learning.learner import Learner
 from shared.messages import Inputs
 from shared.tasks import Task
-from tests.bench.learning.columns import cut
 from tests.bench.learning.protocol import F8, I8, Known, Stream, TrainedAnew
 
 CHUNK = 500

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.learning.batches import Batch
-from tests.bench.learning.columns import beside, cut, rows_of
+from services.updater.learning.cuts import cut, rows_of
+from tests.bench.learning.columns import beside
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
+from services.updater.learning.cuts import cut
 from services.updater.learning.steps import spans
 from shared.bundles.files import TABLES
 from shared.messages import Inputs
-from tests.bench.learning.columns import cut
 from tests.bench.learning.protocol import F8, I8, Known, Stream, TrainedAnew
 
 BINS = 8
