@@ -50,6 +50,10 @@ class LearningSettings(msgspec.Struct, frozen=True):
     dense_rate: float = 1e-3
     average: int = 80
     """Steps over which the dense weights are averaged for what predicts and is served; 0 serves those of the last step."""
+    rehearsal: float = 0.0
+    """Of what was learned last, the lists that are learned again beside a window's, for each of its own; 0 for none."""
+    remembered: int = 20_000
+    """Rows of which these are drawn: the newest."""
     weight_decay: float = 0.01
     dropout: float = 0.1
     clip: float = 1.0

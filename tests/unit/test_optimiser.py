@@ -87,15 +87,15 @@ def test_the_state_holds_what_adamw_remembers() -> None:
     assert torch.equal(one.tables.values, other.tables.values)
 
 
-def test_a_rehearsal_leaves_dense_weights_and_moments_as_they_were() -> None:
+def test_a_dry_run_leaves_dense_weights_and_moments_as_they_were() -> None:
     one, other = optimiser(), optimiser()
     for on in (one, other):
         if on is one:
-            with on.rehearsed():
+            with on.dry_run():
                 step(on, 0, [0.0, 0.0, 0.0], dense=0.7)
         step(on, 1, [0.1, 0.2, 0.3], dense=0.5)
         if on is one:
-            with on.rehearsed():
+            with on.dry_run():
                 step(on, 0, [0.0, 0.0, 0.0], dense=-0.7)
         step(on, 1, [0.1, 0.2, 0.3], dense=-0.2)
     assert [weight.tolist() for weight in one.model.parameters()] == [weight.tolist() for weight in other.model.parameters()]

@@ -37,7 +37,7 @@ class Pretraining:
         for epoch in range(self.epochs):
             for batch in chunks(batcher, examples[:cut]):
                 window += 1
-                learner.learn(batch, window)
+                learner.learn(batch, window, rehearse=False)
             found = measure(learner, batcher, examples[cut:])
             log.info(
                 "pretraining", epoch=epoch + 1, lists=cut, held_back=len(examples) - cut, auc=found.auc, log_loss=found.log_loss
@@ -48,7 +48,7 @@ class Pretraining:
             best, kept = found, learner.state()
         for batch in chunks(batcher, examples[cut:]):
             window += 1
-            learner.learn(batch, window)
+            learner.learn(batch, window, rehearse=False)
         learner.freeze(learner.task.model.frozen)
         return {
             "pretraining.rows": float(best.rows), "pretraining.auc": best.auc, "pretraining.logloss": best.log_loss,

@@ -14,8 +14,10 @@ from services.updater.learning.average import Average
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
 from services.updater.learning.columns import Columns
+from services.updater.learning.cuts import joined, own_histories
 from services.updater.learning.delays import Lateness, loss
 from services.updater.learning.device import moved
+from services.updater.learning.memory import Memory
 from services.updater.learning.model import Ranker
 from services.updater.learning.normaliser import Moments, knots
 from services.updater.learning.optimiser import Optimiser
@@ -66,6 +68,7 @@ class Learner:
         self.optimiser = Optimiser(self.model, self.tables, task.learning)
         self.average = Average(self.model, task.learning.average * task.learning.batch)
         self.lateness = Lateness(labels)
+        self.memory = Memory(task.learning.remembered if task.learning.rehearsal else 0)
         self.now = self.swept = 0.0  # event time of the newest row learned, and of the last sweep
         self.listed = 0  # lines of the assortment that have their rows
         self._record: Record | None = None
@@ -120,10 +123,15 @@ class Learner:
         old: NDArray[np.bool_] = batch.candidate_features[:, self.inputs.candidate.index(AGE)] >= YOUNG_S
         return ~old
 
-    def learn(self, batch: Batch, window: int) -> None:
-        """One pass over a window's batch, in its order. The window's number fixes what dropout leaves out.
+    def learn(self, batch: Batch, window: int, *, rehearse: bool = True) -> None:
+        """One pass over a window's batch, in its order, and before it over what is to be rehearsed beside it.
 
         Items that joined the assortment since the last window get their rows first.
+
+        Args:
+            batch: the window's.
+            window: its number, which fixes what is drawn to be rehearsed, and what dropout leaves out.
+            rehearse: false where all is gone over several times anyway.
         """
         self.now = max(self.now, float(batch.time.max(initial=0.0)))
         self._enlist()
@@ -132,7 +140,11 @@ class Learner:
         self._measure(batch)
         self._expire()
         rows = self.tables.admit(batch.keys, batch.time[batch.list], batch.text)
-        steps = self._steps(batch, rows)
+        if rehearse and (again := self._again(batch, window)):
+            rows = np.concatenate([*(self.tables.find(one.keys) for one in again), rows])
+            steps = self._steps(joined([*again, own_histories(batch)]), rows)
+        else:
+            steps = self._steps(batch, rows)
         self.model.train()
         self._prepare(steps[0][1])
         torch.manual_seed(int(np.random.SeedSequence([self.task.learning.seed, window]).generate_state(1)[0]))
@@ -144,6 +156,7 @@ class Learner:
             self.tables.touched[unique[~self.optimiser.still[unique]]] = True
         self.lateness.fade(0.5 ** (len(batch) / self.task.learning.decay_rows))
         self.lateness.count(batch.labels, batch.late)
+        self.memory.remember(batch)
 
     def dense(self) -> dict[str, F4]:
         """The dense weights that predict, by name, the normaliser's included. Views: copy what must not move."""
@@ -172,6 +185,7 @@ class Learner:
             "optimiser": self.optimiser.state(),
             "moments": self.moments.state(),
             "lateness": self.lateness.state(),
+            "memory": self.memory.state(),
             "learner": {
                 "clock": np.array([self.now, self.swept]),
                 "listed": np.array(self.listed),
@@ -183,7 +197,7 @@ class Learner:
 
     def load(self, state: dict[str, NDArray[Any]]) -> None:
         """Become what :meth:`state` gave. Features are matched by name: one that the state lacks starts at weight zero, and so do
-        pooling and bins.
+        pooling and bins; what was learned with other features is remembered no more.
 
         Raises:
             BadSettings: the task's model has another shape.
@@ -214,6 +228,7 @@ class Learner:
         self.optimiser.load(parts["optimiser"])
         self.moments = Moments.load(parts["moments"])
         self.lateness.load(parts.get("lateness", {}))
+        self.memory.load(parts.get("memory", {}) if before == self.inputs else {})
         self.now, self.swept = parts["learner"]["clock"].tolist()
         self.listed = int(parts["learner"]["listed"])
         self.knots = np.array(parts["learner"].get(KNOTS, np.zeros_like(self.knots)), np.float32)
@@ -239,6 +254,12 @@ class Learner:
         width = len(self.inputs.user)
         self.moments.update(slice(0, width), batch.user_features[lists])
         self.moments.update(slice(width, None), batch.candidate_features[lists[batch.list]])
+
+    def _again(self, batch: Batch, window: int) -> list[Batch]:
+        """What is rehearsed beside a window; its count is rounded by chance, so that short windows get their share in the mean."""
+        learning = self.task.learning
+        random = np.random.default_rng([learning.seed, window])
+        return self.memory.draw(int(learning.rehearsal * len(batch.kinds) + random.random()), random)
 
     def _enlist(self) -> None:
         if self.listed < len(self.assortment):
@@ -288,7 +309,7 @@ class Learner:
     def _prepare(self, step: Step) -> None:
         """Make the record of steps like this one, where there is to be one and is none."""
         if self._records and self._record is None:
-            with self.optimiser.rehearsed():
+            with self.optimiser.dry_run():
                 self._record = Record(self._move, step, self.task.learning.batch)
 
     def _take(self, step: Step) -> None:

@@ -72,7 +72,7 @@ class Optimiser:
             self.tables.optimiser.fade(self.tables.accumulators, self.settings.row_decay**times)
 
     @contextmanager
-    def rehearsed(self) -> Iterator[None]:
+    def dry_run(self) -> Iterator[None]:
         """Steps that are taken within leave the dense weights and AdamW's moments as they are; moments that were none are zero."""
         weights = [(weight, weight.detach().clone()) for weight in self.model.parameters()]
         moments = {of: {part: value.clone() for part, value in state.items()} for of, state in self.dense.state.items()}

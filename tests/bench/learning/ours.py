@@ -102,12 +102,12 @@ class Freshet:
 
     def _pass(self, stream: Stream, lists: I8) -> None:
         for start in range(0, len(lists), CHUNK):
-            self.take(cut(stream.batch, lists[start : start + CHUNK]))
+            self.take(cut(stream.batch, lists[start : start + CHUNK]), rehearse=False)
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: Batch, *, rehearse: bool = True) -> None:
         """One pass over these lists."""
         self.window += 1
-        self.learner.learn(self.sight.of(batch, self.inputs), self.window)
+        self.learner.learn(self.sight.of(batch, self.inputs), self.window, rehearse=rehearse)
 
 
 class Frozen(Freshet):
