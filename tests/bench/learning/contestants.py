@@ -159,12 +159,13 @@ def without_kinds(sight: Sight) -> Make:
     return lambda prepared, setting, seed: make(prepared, {**setting, "without": (*setting.get("without", ()), *kinds)}, seed)
 
 
-def but(**settings: Any) -> Make:
+def but(sight: Sight = WHOLE, **settings: Any) -> Make:
     """The project's learner with these settings beside those that it chose."""
-    return lambda prepared, setting, seed: ours(Freshet)(prepared, {**setting, **settings}, seed)
+    return lambda prepared, setting, seed: ours(Freshet, sight)(prepared, {**setting, **settings}, seed)
 
 
 NO_COUNTERS, NO_TEXT, IDS = Sight(counters=False), Sight(text=False), Sight(text=False, counters=False)
+REHEARSAL = 0.5
 AGES = {"1 min": 60.0, "10 min": 600.0, "1 h": HOUR, "6 h": 6 * HOUR, "1 d": DAY, "7 d": 7 * DAY}
 CONTESTANTS: dict[str, Contestant] = {
     "freshet": Contestant("the project's learner, all inputs", ours(Freshet), LEARNING),
@@ -172,6 +173,8 @@ CONTESTANTS: dict[str, Contestant] = {
     "freshet_no_text": Contestant("the same without text", ours(Freshet, NO_TEXT), like="freshet"),
     "freshet_no_pooling": Contestant("the same, items in a history not pooled", but(pooling=False), like="freshet"),
     "freshet_no_bins": Contestant("the same, numbers not in bins", but(bins=0), like="freshet"),
+    "freshet_rehearsal": Contestant("the same, half as many lists rehearsed as are new", but(rehearsal=REHEARSAL), like="freshet"),
+    "freshet_no_counters_rehearsal": Contestant("the same without counters", but(NO_COUNTERS, rehearsal=REHEARSAL), like="freshet"),
     "freshet_ids": Contestant("the same without counters and text", ours(Freshet, IDS), like="freshet"),
     "freshet_ids_alone": Contestant("the same without counters, text, category and brand", without_kinds(IDS), LEARNING),
     "freshet_ids_text": Contestant("the same without counters, category and brand", without_kinds(NO_COUNTERS), LEARNING),

@@ -71,7 +71,10 @@ def _task(
 HOUSEHOLDS = 2_469
 AGES = ("1min", "10min", "1h", "6h", "1d", "7d")
 MISHAPS = ("lost_1%", "lost_10%", "lost_50%", "late_1", "late_5")
-ALWAYS = ("freshet", "freshet_no_bins", "freshet_no_counters", "frozen", "frozen_counters", "vowpal_wabbit", "river_lr", "river_fm")
+ALWAYS = (
+    "freshet", "freshet_rehearsal", "freshet_no_bins", "freshet_no_counters", "frozen", "frozen_counters",
+    "vowpal_wabbit", "river_lr", "river_fm",
+)  # fmt: skip
 DELAYED = ("freshet_weigh", "freshet_expect")
 NO_IDS = {"row_rate": 0.01, "without": ("user", "item"), "dropout": 0.0, "bins": 16}
 """For few events an id: numbers are what is left, and are told apart more finely."""
@@ -110,6 +113,7 @@ SETS = {
                 "lightgbm_weekly",
                 "retrained_weekly",
                 "retrained_14d_no_counters",
+                "freshet_no_counters_rehearsal",
                 *ages("1d"),
                 *MISHAPS,
             ),
