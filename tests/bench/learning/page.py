@@ -24,8 +24,8 @@ settings are chosen on its newest {tuned:.0%} by log loss, {budget} at most for 
 windows that are played: each age of the served snapshot chooses for itself. Three were chosen by live parts: that `average` is 80
 (on history averaging does as much on every set, and nothing there tells 80 steps from 400), by what weights a history's items are
 pooled, of six ways on two sets, and how bins speak, of ten ways on three sets, and how many there are, of which history says much
-the same; see `services/updater/learning/README.md`. Rehearsal is a row of its own, as history says nothing of it. Where a set has no
-impressions the negatives are sampled, from what was known before each list alone, and every model is told the sampling's log-odds:
+the same; see `services/updater/learning/README.md`. Rehearsal, of which history says nothing, is a row of its own. Where a set has
+no impressions the negatives are sampled, from what was known before each list alone, and every model is told the sampling's log-odds:
 such figures compare models, nothing else.
 
 Δ is freshet less the row, of the first seed, with its paired 95% interval (whole moments are resampled): a positive Δ AUC and a
