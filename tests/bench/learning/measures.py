@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from services.updater.evaluation.metrics import auc, calibration_error, group_auc, log_loss, losses
 from tests.bench.learning.protocol import F8, I8, Stream, live_rows
 
-COLD, WARM = 20, 200
-"""An item shown less often than the first is cold, more often than the second warm."""
+FRESH, COLD, WARM = 5, 20, 200
+"""An item shown less often than the second is cold, and than the first fresh besides; more often than the third, warm."""
 NEW = 2
 """A user seen at fewer moments than this is new."""
 RESAMPLES = 500
@@ -41,7 +41,8 @@ class Judge:
         moments = np.cumsum(begins) - 1
         met = _before(users[begins], np.ones(int(begins.sum()), np.bool_))[moments][batch.list]
         slices = {
-            "item_cold": shown < COLD, "item_young": (shown >= COLD) & (shown < WARM), "item_warm": shown >= WARM,
+            "item_fresh": shown < FRESH, "item_cold": shown < COLD,
+            "item_young": (shown >= COLD) & (shown < WARM), "item_warm": shown >= WARM,
             "user_new": met < NEW, "user_known": met >= NEW,
         }  # fmt: skip
         return cls(

@@ -7,7 +7,7 @@ from typing import Any
 from tests.bench.learning import goals
 from tests.bench.learning.baskets import RESERVED
 from tests.bench.learning.contestants import AGED, LEARNING, STANDING, TREES, TUNED_ON, WABBIT
-from tests.bench.learning.measures import COLD, NEW
+from tests.bench.learning.measures import COLD, FRESH, NEW
 from tests.bench.learning.plot import gains
 from tests.bench.learning.results import OWN, Results
 from tests.bench.learning.sets import SETS
@@ -25,8 +25,8 @@ windows that are played: each age of the served snapshot chooses for itself. Thr
 (on history averaging does as much on every set, and nothing there tells 80 steps from 400), by what weights a history's items are
 pooled, of six ways on two sets, and how bins speak, of ten ways on three sets, and how many there are, of which history says much
 the same; see `services/updater/learning/README.md`. Rehearsal, of which history says nothing, is a row of its own. Where a set has
-no impressions the negatives are sampled, from what was known before each list alone, and every model is told the sampling's log-odds:
-such figures compare models, nothing else.
+no impressions the negatives are sampled, from what was known before each list alone, and every model is told the sampling's
+log-odds: such figures compare models, nothing else.
 
 Δ is freshet less the row, of the first seed, with its paired 95% interval (whole moments are resampled): a positive Δ AUC and a
 negative Δ log loss mean that freshet is better. CPU-seconds are one thread's, of learning in the live part, retraining included;
@@ -159,15 +159,20 @@ COMPARED = (
     ("freshet", "freshet_no_text", "no text", "with all inputs"),
 )
 """What the text gives to cold items: with it, without it, and what else both see."""
+COLD_ITEMS = (
+    ("item_cold.auc", "Cold items", "AUC of rows"),
+    ("item_fresh.auc", f"Of these, those shown fewer than {FRESH} times", "AUC of rows"),
+    ("item_cold.mrr", "Cold items", "MRR of lists whose positive is one"),
+)
 
 
 def _cold(figures: Figures) -> Iterator[str]:
     for model, without, title, beside in COMPARED:
         text, plain = figures.get(model, {}), figures.get(without, {})
-        for metric, measure in (("auc", "AUC of rows"), ("mrr", "MRR of lists whose positive is one")):
-            if (name := f"item_cold.{metric}") in text and name in plain:
+        for name, what, measure in COLD_ITEMS:
+            if name in text and name in plain:
                 gain = text[name] - plain[name]
-                yield f"Cold items, {beside}, {measure}: {text[name]:.4f} with text, {plain[name]:.4f} with {title}: {gain:+.4f}."
+                yield f"{what}, {beside}, {measure}: {text[name]:.4f} with text, {plain[name]:.4f} with {title}: {gain:+.4f}."
 
 
 def _against(figures: Figures, name: str, title: str) -> Iterator[str]:
