@@ -25,17 +25,18 @@ from tests import learning
 from tests.bundles import a_key
 
 LISTS = 10
+TASK = learning.task(rehearsal=0.5)
 log = structlog.stdlib.get_logger()
 
 
 def a_life() -> Life:
     """One on a base that knows the catalogue, in a storage of its own."""
-    storage, learner = Storage(MemoryObjects(), "ranking"), learning.learner()
+    storage, learner = Storage(MemoryObjects(), "ranking"), learning.learner(TASK)
     learner.learn(learning.window(0), 0)
     base = publish_base(storage, learner, [learning.catalogue()], a_key())
     beginning = Beginning(recovery.base(storage), Chain(base.version, base.version), 2, ())
     settings = UpdaterSettings(publish_s=0, dense_s=1e9, full_s=1e9)
-    return begin(settings, learning.task(), storage, a_key(), beginning, lambda _: None, log)
+    return begin(settings, TASK, storage, a_key(), beginning, lambda _: None, log)
 
 
 def windows() -> Iterator[Window | None]:

@@ -13,6 +13,8 @@ from shared.origins import Origins
 from tests import learning
 
 LISTS = 12
+TASK = learning.task(rehearsal=0.5)
+"""Whose memory is part of what a restart must bring back."""
 
 
 def no_catalogue(key: str) -> tuple[File, Catalogue]:
@@ -20,7 +22,7 @@ def no_catalogue(key: str) -> tuple[File, Catalogue]:
 
 
 def a_student(model: Learner | None = None, position: Position | None = None) -> Student:
-    model = model or learning.learner()
+    model = model or learning.learner(TASK)
     batcher = Batcher(learning.INPUTS, ("purchase",), model.assortment)
     return Student(Race(model), batcher, position or Position(0, 0, {}, Origins()), no_catalogue)
 
@@ -55,7 +57,7 @@ def interrupted(after: int, *, forget_origins: bool = False) -> str:
     first = a_student()
     learned(first, windows()[:after])
     state, position = first.learner.state(), first.position
-    model = learning.learner()
+    model = learning.learner(TASK)
     model.load(state)
     fence = Origins() if forget_origins else Origins.load(position.origins.state())
     second = a_student(model, Position(position.window, 0, dict(position.offsets), fence))
