@@ -11,8 +11,8 @@ from services.updater.windows.window import Window
 from shared.messages import Example, WindowPlan
 from tests.bench.learning.ours import Freshet
 from tests.bench.learning.protocol import I8, Delays, Known, Stream, replay, windows
-from tests.learning import INPUTS, assortment, batch, correction, shown, task
-from tests.parallel import a_life, log
+from tests.learning import INPUTS, assortment, batch, correction, shown
+from tests.parallel import TASK, a_life, log
 
 LISTS, WINDOW = 80, 600.0
 DELAYS = Delays(median=60.0, p90=900.0, attribution=1_800.0)
@@ -51,7 +51,7 @@ class Grown(Freshet):
 
 
 def test_the_bench_and_the_loop_predict_and_learn_the_same() -> None:
-    life, bench = a_life(), Grown(task(), INPUTS, assortment())
+    life, bench = a_life(), Grown(TASK, INPUTS, assortment())
     bench.base = life.student.learner.state()
     scores, _ = replay(stream(), bench, WINDOW)
     tested: list[np.ndarray] = []
