@@ -9,7 +9,7 @@ import pytest
 from services.updater.assembly import race_of
 from services.updater.evaluation.prequential import Prequential
 from services.updater.publishing.checkpoints import Progress
-from services.updater.race.challengers import Race, gains, guarded
+from services.updater.race.challengers import Race, gains, guarded, state_of
 from services.updater.race.standings import Standing
 from services.updater.recovery import Checkpoint
 from services.updater.windows.window import Window
@@ -43,6 +43,16 @@ def test_a_challenger_begins_as_the_champions_copy_and_learns_its_own_way() -> N
     assert challenger.weights_sha256() == one.learner.weights_sha256()
     one.race.learn(batch, 1)
     assert challenger.weights_sha256() != one.learner.weights_sha256()
+
+
+def test_a_challenger_may_rehearse_beside_a_champion_that_does_not_and_a_checkpoint_holds_its_memory() -> None:
+    one = student(task(GOOD, msgspec.structs.replace(GOOD, rehearsal=1.0)))
+    learned(one, planned(one, 1, 3))
+    ((name, challenger),) = one.race.challengers.items()
+    assert len(challenger.memory) > 0 == len(one.learner.memory)
+    restored = learning.learner(challenger.task)
+    restored.load(state_of(name, one.race.state()))
+    assert learning.same(restored.state(), challenger.state())
 
 
 def test_a_challenger_with_the_champions_settings_stays_its_copy_bit_for_bit_and_leaves_as_one_that_gains_nothing() -> None:
