@@ -1,16 +1,59 @@
-"""Take over a checkpoint whose dense features differ: columns are matched by name."""
+"""Take over a checkpoint of an earlier model: its features' columns are matched by name, and what it lacks begins at nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from services.updater.learning.rows import Arrays
-from shared.bundles.files import BIN_PARTS, FIELDS, KNOTS
+from shared.bundles.files import BIN_PARTS, FIELDS, KNOTS, POOLING
+from shared.errors import BadSettings
 from shared.messages import Inputs
+from shared.tasks import Task
 
 FIRST_LAYER = "layers.0.weight"
 BINNED = ("bins_linear", "bins_projection")
+
+
+def taken_over(
+    state: Mapping[str, NDArray[Any]], task: Task, inputs: Inputs, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[Inputs, dict[str, Arrays]]:
+    """A learner's state for this task's model, by part, and the features that it was of.
+
+    Args:
+        state: as a checkpoint has it, ``part/name``.
+        task, inputs: whose model goes on with it.
+        shapes: of that model's weights, by name.
+
+    Raises:
+        BadSettings: the state's model has another shape.
+    """
+    parts: dict[str, Arrays] = {}
+    for name, array in state.items():
+        part, rest = name.split("/", 1)
+        parts.setdefault(part, {})[rest] = array
+    before, bins = msgspec.json.decode(parts["learner"]["inputs"].tobytes(), type=Inputs), task.model.bins
+    if KNOTS in parts["learner"] and parts["learner"][KNOTS].shape[1] != bins + 1:
+        raise _misfit("bins", task)
+    if before != inputs or KNOTS not in parts["learner"]:
+        parts = Adoption(before, inputs, task.model.dim, bins).of(parts)
+    for name in {POOLING, *BINNED} & shapes.keys():  # a checkpoint of before they were there has none
+        for weights in (parts["dense"], parts.get("average", {})):
+            weights.setdefault(name, np.zeros(shapes[name], np.float32))
+    for name, shape in shapes.items():
+        if parts["dense"][name].shape != shape:
+            raise _misfit(name, task)
+    return before, parts
+
+
+def _misfit(what: str, task: Task) -> BadSettings:
+    return BadSettings(
+        f"the checkpoint's {what} are not those of the task {task.name!r}: put its model's settings back as they were, or "
+        "import the history again for a base of the new shape"
+    )
 
 
 @dataclass(frozen=True, slots=True)

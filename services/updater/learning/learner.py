@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
 
-from services.updater.learning.adoption import Adoption
+from services.updater.learning.adoption import taken_over
 from services.updater.learning.average import Average
 from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
@@ -26,8 +26,7 @@ from services.updater.learning.row_optimisers import row_optimiser
 from services.updater.learning.rows import Arrays
 from services.updater.learning.steps import Record, Step, placed, spans
 from services.updater.learning.tables import Tables
-from shared.bundles.files import KNOTS, POOLING, TABLES, weights_sha256
-from shared.errors import BadSettings
+from shared.bundles.files import KNOTS, TABLES, weights_sha256
 from shared.messages import Inputs
 from shared.model.numbers import Bins
 from shared.tasks import Task
@@ -202,22 +201,8 @@ class Learner:
         Raises:
             BadSettings: the task's model has another shape.
         """
-        parts: dict[str, Arrays] = {}
-        for name, array in state.items():
-            part, rest = name.split("/", 1)
-            parts.setdefault(part, {})[rest] = array
-        before = msgspec.json.decode(parts["learner"]["inputs"].tobytes(), type=Inputs)
-        if parts["learner"].get(KNOTS, self.knots).shape[1] != self.knots.shape[1]:
-            raise self._misfit("bins")
-        if before != self.inputs or KNOTS not in parts["learner"]:
-            parts = Adoption(before, self.inputs, self.task.model.dim, self.task.model.bins).of(parts)
-        for name, weight in self.model.named_parameters():
-            if name in (POOLING, "bins_linear", "bins_projection"):  # a checkpoint of before they were there has none
-                for weights in (parts["dense"], parts.get("average", {})):
-                    weights.setdefault(name, np.zeros(weight.shape, np.float32))
-        for name, weight in self.model.named_parameters():
-            if parts["dense"][name].shape != weight.shape:
-                raise self._misfit(name)
+        shapes = {name: tuple(weight.shape) for name, weight in self.model.named_parameters()}
+        before, parts = taken_over(state, self.task, self.inputs, shapes)
         self._record = None
         self.tables.load(parts["tables"])
         with torch.no_grad():
@@ -232,12 +217,6 @@ class Learner:
         self.now, self.swept = parts["learner"]["clock"].tolist()
         self.listed = int(parts["learner"]["listed"])
         self.knots = np.array(parts["learner"].get(KNOTS, np.zeros_like(self.knots)), np.float32)
-
-    def _misfit(self, what: str) -> BadSettings:
-        return BadSettings(
-            f"the checkpoint's {what} are not those of the task {self.task.name!r}: put its model's settings back as they were, or "
-            "import the history again for a base of the new shape"
-        )
 
     def _settle(self) -> None:
         for name, weight in self.model.named_parameters():
