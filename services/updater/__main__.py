@@ -123,7 +123,7 @@ async def run(life: Life, windows: KafkaWindows, newcomers: Newcomers, settings:
     loop = asyncio.get_running_loop()
     on_signals(windows.stop)
     following = asyncio.create_task(newcomers.follow())
-    together, read = life.student.learner.together, Bridge(windows, loop)
+    together, read = life.student.learner.trainer.together, Bridge(windows, loop)
     told = together.tell(read) if together else read
     learning = asyncio.create_task(asyncio.to_thread(learn, told, life.student, life.prequential, life.releases, logger))
     try:

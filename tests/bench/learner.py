@@ -22,11 +22,14 @@ from services.updater.learning.catalogue import Assortment, build
 from services.updater.learning.delays import loss
 from services.updater.learning.device import choose
 from services.updater.learning.learner import Learner
+from services.updater.learning.model import Ranker
+from services.updater.learning.optimiser import Optimiser
 from services.updater.learning.steps import Step
+from services.updater.learning.trainer import Trainer
 from shared.features.assemble import Assembler
 from shared.keys import keys
 from shared.messages import Example, Impression, Inputs, Item, Origin, Outcome
-from shared.tasks import RANKING
+from shared.tasks import RANKING, LearningSettings
 from tests.bench.goals import Goal, judged
 from tests.features import plans
 
@@ -56,25 +59,27 @@ class Clock:
         return time.perf_counter()
 
 
-class Sparse(Learner):
-    """The same learner on torch's own parts: one sparse embedding under SparseAdam, the dense weights under AdamW as ever."""
+class Sparse(Trainer):
+    """The same steps on torch's own parts: one sparse embedding under SparseAdam, the dense weights under AdamW as ever."""
 
-    def __init__(self, inputs: Inputs, assortment: Assortment, device: torch.device) -> None:
-        super().__init__(RANKING, inputs, assortment, device)
-        self.rows = nn.Embedding.from_pretrained(self.tables.values, freeze=False, sparse=True)
+    def __init__(self, model: Ranker, optimiser: Optimiser, settings: LearningSettings) -> None:
+        super().__init__(model, optimiser, settings)
+        self.rows = nn.Embedding.from_pretrained(optimiser.tables.values, freeze=False, sparse=True)
         self.sparse = torch.optim.SparseAdam(self.rows.parameters(), lr=1e-3)
 
-    def _prepare(self, step: Step) -> None:
+    @property
+    def records(self) -> bool:
         """SparseAdam cannot be recorded."""
+        return False
 
     def _move(self, step: Step) -> None:
-        learning, dense = self.task.learning, self.optimiser.dense
         logits = self.model(self.rows(step.where[step.places]), step.text, step.profile, step.pooled, step.dense, step.log_odds)
         targets = step.labels, step.late, step.weights, step.share
-        torch.autograd.backward(loss(learning.late, logits, *targets, learning.batch, learning.correction_clip))
-        for optimiser in (self.sparse, dense):
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss(self.settings.late, logits, *targets, self.settings.batch, self.settings.correction_clip))
+        self.sparse.step()
+        self.sparse.zero_grad()
+        self.optimiser.dense.step()
+        self.optimiser.dense.zero_grad(set_to_none=False)
 
 
 def main(given: list[str] | None = None) -> int:
@@ -106,7 +111,8 @@ def _measure(clock: Clock, inputs: Inputs, windows: list[list[Example]]) -> None
     """Both learners on the same batches, window by window in turn; the first window, which allocates, is learned before."""
     assortment = _assortment()
     learner, batcher = Learner(RANKING, inputs, assortment, clock.device), Batcher(inputs, RANKING.labels, assortment)
-    sparse = Sparse(inputs, assortment, clock.device)
+    sparse = Learner(RANKING, inputs, assortment, clock.device)
+    sparse.trainer = Sparse(sparse.model, sparse.optimiser, RANKING.learning)
     first, _ = batcher.batch(windows[0], lambda _: True)
     for one in (learner, sparse):
         one.start_at(0.5, first.numbers())

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from services.updater.learning.average import Average
+from services.updater.learning.flat import Flat
 from services.updater.learning.learner import Learner
 from tests.learning import learner, task, window
 
@@ -33,7 +34,7 @@ class Scalar(nn.Module):
 def followed(horizon: int, values: list[float], count: int) -> float:
     """The mean after steps of ``count`` rows that made these weights."""
     model = Scalar()
-    average = Average(model, horizon)
+    average = Average(Flat(model), horizon)
     for step, value in enumerate(values, 1):
         model.become(value)
         average.follow(count, step * count)

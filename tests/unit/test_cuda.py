@@ -8,6 +8,7 @@ import torch
 
 from services.updater.learning.device import choose
 from services.updater.learning.learner import Learner
+from services.updater.learning.trainer import Trainer
 from services.updater.texts.encoder import Encoder
 from shared.tasks import Task
 from tests import encoders, learning
@@ -17,14 +18,17 @@ WINDOWS = 4
 WAYS = [("row_optimiser", "adagrad"), ("row_optimiser", "ftrl"), ("row_optimiser", "sgd"), ("late", "weigh"), ("late", "expect")]
 
 
-class Launched(Learner):
+class Launched(Trainer):
     """Launches each kernel of each step: no record."""
 
-    _records = False
+    @property
+    def records(self) -> bool:
+        return False
 
 
-def learner(task: Task | None = None, kind: type[Learner] = Learner, device: str = "cuda") -> Learner:
-    made = kind(task or learning.task(), learning.INPUTS, learning.assortment(), choose(device))
+def learner(task: Task | None = None, kind: type[Trainer] = Trainer, device: str = "cuda") -> Learner:
+    made = Learner(task or learning.task(), learning.INPUTS, learning.assortment(), choose(device))
+    made.trainer = kind(made.model, made.optimiser, made.task.learning)
     made.start_at(0.5, learning.window(0).numbers())
     return made
 
@@ -64,8 +68,8 @@ def test_from_a_checkpoint_it_goes_on_bit_for_bit() -> None:
 def test_a_recorded_step_is_the_step(setting: str, value: str) -> None:
     task = learning.task(**{setting: value, "dropout": 0.0})
     recorded, launched = learned(learner(task)), learned(learner(task, Launched))
-    assert recorded._record is not None
-    assert launched._record is None
+    assert recorded.trainer.record is not None
+    assert launched.trainer.record is None
     assert apart(recorded, launched) < 1e-6
 
 

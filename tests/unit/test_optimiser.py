@@ -28,7 +28,8 @@ def step(on: Optimiser, row: int, gradient: list[float], dense: float = 0.0, cou
     leaf = on.tables.values[[row]].requires_grad_()
     leaf.grad = torch.tensor([gradient])
     weight = next(on.model.parameters())
-    weight.grad = torch.tensor([[dense]])
+    assert weight.grad is not None
+    weight.grad.fill_(dense)
     on.pace(count)
     on.step(leaf, torch.tensor([row]))
     on.age(count)
@@ -101,3 +102,57 @@ def test_a_dry_run_leaves_dense_weights_and_moments_as_they_were() -> None:
     assert [weight.tolist() for weight in one.model.parameters()] == [weight.tolist() for weight in other.model.parameters()]
     states = [{name: array.tolist() for name, array in on.state().items() if name != "learned"} for on in (one, other)]
     assert states[0] == states[1]
+
+
+def two(**settings: object) -> Optimiser:
+    """Of two dense weights, which begin alike."""
+    learning = LearningSettings(**({"batch": 8, "weight_decay": 0.1} | settings))  # type: ignore[arg-type]
+    model = nn.ModuleDict({"here": nn.Linear(1, 1, bias=False), "there": nn.Linear(1, 1, bias=False)})
+    for weight in model.parameters():
+        nn.init.constant_(weight, 0.5)
+    return Optimiser(model, Tables(dict.fromkeys(TABLES, 4), 2, 1, row_optimiser(learning, 2), CPU), learning)
+
+
+def pulled(on: Optimiser, times: int) -> tuple[float, float]:
+    """Both weights after so many steps of one gradient."""
+    for _ in range(times):
+        for weight in on.model.parameters():
+            if weight.requires_grad and weight.grad is not None:
+                weight.grad.fill_(0.3)
+        leaf = on.tables.values[[1]].requires_grad_()
+        leaf.grad = torch.zeros(1, 3)
+        on.pace(8)
+        on.step(leaf, torch.tensor([1]))
+    here, there = (weight.item() for weight in on.model.parameters())
+    return here, there
+
+
+def test_what_is_frozen_neither_moves_nor_decays_and_goes_on_from_its_own_moments() -> None:
+    whole, held = two(), two()
+    pulled(held, 3)
+    before = pulled(whole, 3)
+    held.freeze(("here",))
+    here, there = pulled(held, 2)
+    assert here == before[0]
+    assert there == pulled(whole, 2)[1]
+    held.freeze(())
+    assert pulled(held, 2)[0] == pulled(two(), 5)[0]  # its fourth and fifth step
+    assert held.state()["here.weight.step"] == 5
+    assert held.state()["there.weight.step"] == 7
+
+
+def test_all_dense_weights_may_be_frozen() -> None:
+    one = two()
+    one.freeze(("here", "there"))
+    assert pulled(one, 2) == (0.5, 0.5)
+
+
+def test_weights_that_moved_less_often_are_told_apart_after_a_load() -> None:
+    one, other = two(), two()
+    one.freeze(("here",))
+    pulled(one, 3)
+    state = {name: array for name, array in one.state().items() if not name.startswith("here")}  # as an older checkpoint lacks it
+    other.model.load_state_dict(one.model.state_dict())
+    other.load(state)
+    one.freeze(())
+    assert pulled(other, 2) == pulled(one, 2)

@@ -7,8 +7,8 @@ follows the shop quickly then costs less noise. Table rows have no part in it: e
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
+from services.updater.learning.flat import Flat
 from services.updater.learning.rows import Arrays
 
 LOOK_BACK = 0.1
@@ -19,19 +19,19 @@ class Average:
     """The mean of a model's weights by name, with a memory that fades over a horizon.
 
     Args:
-        model: whose weights.
+        flat: the weights.
         horizon: rows; a tenth of those learned so far while that is less. 0 for the weights as they are.
     """
 
-    def __init__(self, model: nn.Module, horizon: int) -> None:
-        self._weights = {name: weight.detach() for name, weight in model.named_parameters()}
-        self._horizon = horizon
-        self.values: dict[str, Tensor] = {}
+    def __init__(self, flat: Flat, horizon: int) -> None:
+        self._flat, self._horizon = flat, horizon
+        self._mean = torch.zeros_like(flat.weights) if horizon else flat.weights
+        self.values = flat.named(self._mean)
         self.begin()
 
     def begin(self) -> None:
         """Forget what came before: the mean is the weights."""
-        self.values = {name: weight.clone() if self._horizon else weight for name, weight in self._weights.items()}
+        self._mean.copy_(self._flat.weights)
 
     def follow(self, count: int, learned: int) -> None:
         """Take in the weights after a step.
@@ -41,12 +41,11 @@ class Average:
             learned: rows learned so far, with these.
         """
         if self._horizon:
-            share = count / max(count, min(LOOK_BACK * learned, self._horizon))
-            torch._foreach_lerp_([*self.values.values()], [*self._weights.values()], share)
+            self._mean.lerp_(self._flat.weights, count / max(count, min(LOOK_BACK * learned, self._horizon)))
 
     def settle(self, name: str) -> None:
         """Make the weight its mean: what moves no more is served as it is."""
-        self._weights[name].copy_(self.values[name])
+        self._flat.views[name].copy_(self.values[name])
 
     def state(self) -> Arrays:
         """The mean, as arrays."""

@@ -6,7 +6,6 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.func import functional_call
 
 from services.updater.learning.adoption import taken_over
@@ -15,7 +14,7 @@ from services.updater.learning.batches import Batch
 from services.updater.learning.catalogue import Assortment
 from services.updater.learning.columns import Columns
 from services.updater.learning.cuts import joined, own_histories
-from services.updater.learning.delays import Lateness, loss
+from services.updater.learning.delays import Lateness
 from services.updater.learning.device import moved
 from services.updater.learning.memory import Memory
 from services.updater.learning.model import Ranker
@@ -24,9 +23,10 @@ from services.updater.learning.optimiser import Optimiser
 from services.updater.learning.parallel import Together
 from services.updater.learning.row_optimisers import row_optimiser
 from services.updater.learning.rows import Arrays
-from services.updater.learning.steps import Record, Step, placed, spans
+from services.updater.learning.steps import Step, cut, spans
 from services.updater.learning.tables import Tables
-from shared.bundles.files import KNOTS, TABLES, weights_sha256
+from services.updater.learning.trainer import Trainer
+from shared.bundles.files import KNOTS, weights_sha256
 from shared.messages import Inputs
 from shared.model.numbers import Bins
 from shared.tasks import Task
@@ -53,7 +53,6 @@ class Learner:
     def __init__(self, task: Task, inputs: Inputs, assortment: Assortment, device: torch.device) -> None:
         self.task, self.inputs, self.assortment, self.device = task, inputs, assortment, device
         self.frozen: tuple[str, ...] = ()
-        self.together: Together | None = None
         torch.manual_seed(task.learning.seed)
         shape, labels = task.model, len(task.labels)
         columns = len(inputs.user) + len(inputs.candidate)
@@ -65,22 +64,23 @@ class Learner:
         self.tables = Tables(shape.capacity, shape.dim, task.learning.seed, rows, device, task.learning.admission, shape.without)
         self.moments = Moments.of(columns)
         self.optimiser = Optimiser(self.model, self.tables, task.learning)
-        self.average = Average(self.model, task.learning.average * task.learning.batch)
+        self.trainer = Trainer(self.model, self.optimiser, task.learning)
+        self.average = Average(self.optimiser.flat, task.learning.average * task.learning.batch)
         self.lateness = Lateness(labels)
         self.memory = Memory(task.learning.remembered if task.learning.rehearsal else 0)
         self.now = self.swept = 0.0  # event time of the newest row learned, and of the last sweep
         self.listed = 0  # lines of the assortment that have their rows
-        self._record: Record | None = None
 
     def freeze(self, parts: tuple[str, ...]) -> None:
         """From now on these parts do not move; see ``ModelSettings.frozen``. ``normaliser`` may be among them."""
-        self.frozen, self._record = parts, None
+        self.frozen = parts
         self.optimiser.freeze(parts)
+        self.trainer.forget()
         self._settle()
 
     def join(self, together: Together) -> None:
         """From now on each step is shared with other processes, which learn the same batches from the same state."""
-        self.together, self.model.drop, self._record = together, together.dropout, None
+        self.trainer.join(together)
 
     def start_at(self, rate: float, numbers: F4 | None = None) -> None:
         """Begin at this share of positives: the bias is its log-odds.
@@ -145,12 +145,10 @@ class Learner:
         else:
             steps = self._steps(batch, rows)
         self.model.train()
-        self._prepare(steps[0][1])
+        self.trainer.prepare(steps[0][1])
         torch.manual_seed(int(np.random.SeedSequence([self.task.learning.seed, window]).generate_state(1)[0]))
         for unique, step in steps:
-            self.optimiser.pace(len(step.places))
-            self._take(step)
-            self.optimiser.age(len(step.places))
+            self.trainer.take(step)
             self.average.follow(len(step.places), self.optimiser.learned)
             self.tables.touched[unique[~self.optimiser.still[unique]]] = True
         self.lateness.fade(0.5 ** (len(batch) / self.task.learning.decay_rows))
@@ -203,7 +201,6 @@ class Learner:
         """
         shapes = {name: tuple(weight.shape) for name, weight in self.model.named_parameters()}
         before, parts = taken_over(state, self.task, self.inputs, shapes)
-        self._record = None
         self.tables.load(parts["tables"])
         with torch.no_grad():
             for name, weight in self.model.named_parameters():
@@ -211,6 +208,7 @@ class Learner:
         self.average.load(parts.get("average", parts["dense"]))
         self._settle()
         self.optimiser.load(parts["optimiser"])
+        self.trainer.forget()
         self.moments = Moments.load(parts["moments"])
         self.lateness.load(parts.get("lateness", {}))
         self.memory.load(parts.get("memory", {}) if before == self.inputs else {})
@@ -222,9 +220,6 @@ class Learner:
         for name, weight in self.model.named_parameters():
             if not weight.requires_grad:
                 self.average.settle(name)
-
-    def _weight(self, label: str) -> float:
-        return self.task.learning.loss_weights.get(label, 1.0)
 
     def _measure(self, batch: Batch) -> None:
         if "normaliser" in self.frozen:
@@ -259,56 +254,9 @@ class Learner:
         return Columns.of(batch, self.assortment, self.tables, normaliser, pooling=pooling)
 
     def _steps(self, batch: Batch, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Step]]:
-        """The batch, of these table rows (n, 6), in steps: each one's distinct table rows, and what the device needs.
-
-        All steps' goes to the device at once, so that none waits for a copy.
-        """
-        size = self.task.learning.batch
-        cut = spans(len(batch), size)
-        distinct, places = placed(rows, cut)
-        weights = batch.counted * np.array([self._weight(label) for label in self.task.labels], np.float32)
-        columns = [
-            moved(places, self.device), *self._columns(batch),
-            *(moved(target, self.device) for target in (batch.labels, batch.late, weights)),
-        ]  # fmt: skip
-        share = moved(self.lateness.share(), self.device)
-        width = len(TABLES) * size if self._records else 0  # a recorded step has one shape
-        padded = [np.pad(one, (0, max(0, width - len(one)))) for one in distinct]
-        where = torch.split(moved(np.concatenate(padded), self.device), [len(one) for one in padded])
-        return [
-            (unique, Step._make([mine, *(column[span] for column in columns), share]))
-            for unique, mine, span in zip(distinct, where, cut, strict=True)
-        ]
-
-    @property
-    def _records(self) -> bool:
-        """Whether steps are replayed from a record; processes that learn together wait for each other within a step."""
-        return self.device.type == "cuda" and self.together is None
-
-    def _prepare(self, step: Step) -> None:
-        """Make the record of steps like this one, where there is to be one and is none."""
-        if self._records and self._record is None:
-            with self.optimiser.dry_run():
-                self._record = Record(self._move, step, self.task.learning.batch)
-
-    def _take(self, step: Step) -> None:
-        if self._record is not None:
-            self._record.replay(step)
-        else:
-            self._move(step)
-
-    def _move(self, step: Step) -> None:
-        leaf = self.tables.values[step.where].requires_grad_()
-        if self.together is None:
-            self._backward(leaf, step)
-        else:
-            self._backward(leaf, step.part(self.together.share(len(step.places))))
-            self.together.add([leaf, *self.model.parameters()])
-        self.optimiser.step(leaf, step.where)
-
-    def _backward(self, leaf: Tensor, step: Step) -> None:
-        """Leave the loss' gradients in the model and in the step's distinct rows."""
+        """The batch, of these table rows (n, 6), in steps, each with its distinct table rows."""
         learning = self.task.learning
-        logits = self.model(leaf[step.places], step.text, step.profile, step.pooled, step.dense, step.log_odds)
-        targets = step.labels, step.late, step.weights, step.share
-        torch.autograd.backward(loss(learning.late, logits, *targets, learning.batch, learning.correction_clip))
+        weights = batch.counted * np.array([learning.loss_weights.get(label, 1.0) for label in self.task.labels], np.float32)
+        targets = (moved(target, self.device) for target in (batch.labels, batch.late, weights))
+        share = moved(self.lateness.share(), self.device)
+        return cut(rows, learning.batch, [*self._columns(batch), *targets], share, alike=self.trainer.records)

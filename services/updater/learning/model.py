@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.bundles.files import BIN_PARTS, FIELDS, TABLES
+from services.updater.learning.draws import kept
+from shared.bundles.files import BIN_PARTS, FIELDS
 from shared.model.numbers import Bins
 
-USER, ITEM, CATEGORY, BRAND, HOUR, WEEKDAY = range(len(TABLES))
 SLIGHT = 0.01
 """Deviation of what the bins bring to the first layer at first."""
 
@@ -39,7 +39,7 @@ class Ranker(nn.Module):
     ) -> None:
         super().__init__()
         self.dim, self.dropout = dim, dropout
-        self.drop: Callable[[Tensor, float, bool], Tensor] = functional.dropout  # processes that learn together drop together
+        self.drop: Callable[[Tensor, float], Tensor] = drop  # processes that learn together drop together
         self.bias = nn.Parameter(torch.zeros(1))
         self.cosine_weight = nn.Parameter(torch.zeros(1))
         self.text_linear = nn.Parameter(torch.zeros(text_dim))
@@ -74,34 +74,32 @@ class Ranker(nn.Module):
             dense: (n, U + C) normalised.
             log_odds: (n,) added to every logit.
         """
-        vectors, linear = rows[..., : self.dim], rows[..., self.dim]
+        vectors, linear = torch.split(rows, [self.dim, 1], dim=2)
+        user, item, category, brand, hour, weekday = vectors.unbind(1)  # in the order of TABLES
         taste = functional.linear(profile, self.profile_projection, self.profile_projection_bias)
         if self.pooling is not None:
             taste = taste + functional.linear(pooled, self.pooling)
-        fields = torch.stack(
-            [
-                vectors[:, USER],
-                vectors[:, HOUR],
-                vectors[:, WEEKDAY],
-                taste,
-                vectors[:, ITEM] + functional.linear(text, self.text_projection, self.text_projection_bias),
-                vectors[:, CATEGORY],
-                vectors[:, BRAND],
-            ],
-            dim=1,
-        )  # (n, 7, D)
-        total = fields.sum(1)
-        pairs = 0.5 * (total.square() - fields.square().sum(1)).sum(1)
-        cosine = (text * profile).sum(1)
-        linear = linear.sum(1) + text @ self.text_linear + self.cosine_weight * cosine
+        described = item + functional.linear(text, self.text_projection, self.text_projection_bias)
+        fields = torch.stack([user, hour, weekday, taste, described, category, brand], dim=1)  # (n, 7, D)
+        pairs = 0.5 * (fields.sum(1).square().sum(1) - fields.square().sum((1, 2)))
+        cosine = torch.linalg.vecdot(text, profile)
+        linear = linear.sum((1, 2)) + text @ self.text_linear + self.cosine_weight * cosine
         inputs = [fields.flatten(1), dense, cosine[:, None]]
         if self.bins_linear is not None and self.bins_projection is not None:
-            bins = ((dense[:, :, None] - self.low) * self.slope).clamp(0, 1).flatten(1)
+            bins = torch.sub(dense[:, :, None], self.low).mul_(self.slope).clamp_(0, 1).flatten(1)
             linear = linear + bins @ self.bins_linear
             inputs.append(functional.linear(bins, self.bins_projection))
         hidden = torch.cat(inputs, dim=1)
         for layer in self.layers:
-            hidden = self.drop(functional.relu(layer(hidden)), self.dropout, self.training)
+            hidden = functional.relu(layer(hidden))
+            if self.training and self.dropout:
+                hidden = self.drop(hidden, self.dropout)
         shared = self.bias + linear + pairs + log_odds
         logits: Tensor = shared[:, None] + self.heads(hidden)
         return logits
+
+
+def drop(hidden: Tensor, share: float) -> Tensor:
+    """Hidden units (n, w) with this share of them dropped."""
+    rows, width = hidden.shape
+    return hidden * kept(rows, width, share, hidden.device)

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from services.updater.learning.device import in_any_order, moved
+from services.updater.learning.flat import Flat
 from services.updater.learning.rows import Arrays
 from services.updater.learning.tables import Tables
 from shared.tasks import LearningSettings
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What AdamW remembers of each weight, by its own names, beside ``step``, how often it moved."""
 
 
 class Optimiser:
@@ -22,10 +27,10 @@ class Optimiser:
         """Rows learned so far; they are the clock of the accumulators' decay."""
         self.still = np.zeros(len(tables.values), np.bool_)
         """Rows that do not move."""
+        self.flat = Flat(model)
+        self._moments = {part: torch.zeros_like(self.flat.weights) for part in MOMENTS}
+        self._steps: dict[str, Tensor] = {}
         self.freeze(())
-        cuda = tables.values.device.type == "cuda"  # where a step is recorded, and so its rate must lie
-        rate = torch.tensor(settings.dense_rate, device=tables.values.device) if cuda else settings.dense_rate
-        self.dense = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=settings.weight_decay, fused=True, capturable=cuda)
 
     def freeze(self, parts: tuple[str, ...]) -> None:
         """From now on these do not move: tables, dense weights, or groups of them by the name's start (``layers``)."""
@@ -38,6 +43,7 @@ class Optimiser:
                 first = self.tables.offset[name]
                 self.still[first : first + self.tables.owners[name].capacity] = True
         self.fixed = moved(self.still[:, None].copy(), self.tables.values.device)  # (rows, 1)
+        self._arrange({name: float(self._steps.get(name, 0.0)) for name in self.flat.spans})
 
     def pace(self, count: int) -> None:
         """Set the dense rate of the next step, of so many examples: fewer than the reference make it smaller."""
@@ -57,10 +63,9 @@ class Optimiser:
         """
         assert leaf.grad is not None
         leaf.grad.masked_fill_(self.fixed[rows], 0.0)
-        dense = [weight for weight in self.model.parameters() if weight.grad is not None]
-        nn.utils.clip_grad_norm_([*dense, leaf], self.settings.clip)
+        nn.utils.clip_grad_norm_([*self.moving, leaf], self.settings.clip)
         self.dense.step()
-        self.dense.zero_grad(set_to_none=True)
+        self.flat.gradients.zero_()
         with torch.no_grad(), in_any_order():
             self.tables.optimiser.move(self.tables.values, self.tables.accumulators, rows, leaf.grad)
 
@@ -73,32 +78,49 @@ class Optimiser:
 
     @contextmanager
     def dry_run(self) -> Iterator[None]:
-        """Steps that are taken within leave the dense weights and AdamW's moments as they are; moments that were none are zero."""
-        weights = [(weight, weight.detach().clone()) for weight in self.model.parameters()]
-        moments = {of: {part: value.clone() for part, value in state.items()} for of, state in self.dense.state.items()}
+        """Steps that are taken within leave the dense weights and AdamW's moments as they are."""
+        tensors = [self.flat.weights, *self._moments.values(), *self._steps.values()]
+        kept = [tensor.clone() for tensor in tensors]
         yield
-        with torch.no_grad():
-            for weight, kept in weights:
-                weight.copy_(kept)
-        for of, state in self.dense.state.items():
-            for part, value in state.items():
-                value.copy_(moments[of][part] if of in moments else torch.zeros_like(value))
+        for tensor, before in zip(tensors, kept, strict=True):
+            tensor.copy_(before)
 
     def state(self) -> Arrays:
         """AdamW's moments by weight, and the clock."""
         arrays: Arrays = {"learned": np.array(self.learned)}
-        for name, weight in self.model.named_parameters():
-            for part, value in self.dense.state.get(weight, {}).items():
-                arrays[f"{name}.{part}"] = value.cpu().numpy().copy()
+        arrays |= {f"{name}.step": step.cpu().numpy().copy() for name, step in self._steps.items()}
+        for part, values in self._moments.items():
+            arrays |= {f"{name}.{part}": value.cpu().numpy().copy() for name, value in self.flat.named(values).items()}
         return arrays
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
-        """Become what :meth:`state` gave."""
+        """Become what :meth:`state` gave; a weight that it lacks has not moved yet."""
         self.learned = int(state["learned"])
-        self.dense.state.clear()
-        for name, weight in self.model.named_parameters():
-            if f"{name}.step" in state:
-                parts = ("step", "exp_avg", "exp_avg_sq")
-                self.dense.state[weight] = {
-                    part: torch.from_numpy(state[f"{name}.{part}"].copy()).to(weight.device) for part in parts
-                }
+        for part, values in self._moments.items():
+            values.zero_()
+            for name, value in self.flat.named(values).items():
+                if f"{name}.{part}" in state:
+                    value.copy_(torch.from_numpy(state[f"{name}.{part}"].copy()))
+        self._arrange({name: float(state.get(f"{name}.step", 0.0)) for name in self.flat.spans})
+
+    def _arrange(self, steps: Mapping[str, float]) -> None:
+        """Let AdamW move what is to move: weights that lie side by side and have moved as often, most often all, as one."""
+        moving = {name for name, weight in self.model.named_parameters() if weight.requires_grad}
+        device = self.flat.weights.device
+        state: dict[Tensor, dict[str, Tensor]] = {}
+        for (moves, count), group in groupby(self.flat.spans, lambda name: (name in moving, steps[name])):
+            names, step = list(group), torch.tensor(count, device=device)
+            self._steps.update(dict.fromkeys(names, step))
+            if moves:
+                span = slice(self.flat.spans[names[0]].start, self.flat.spans[names[-1]].stop)
+                run = nn.Parameter(self.flat.weights[span])
+                run.grad = self.flat.gradients[span]
+                state[run] = {"step": step} | {part: values[span] for part, values in self._moments.items()}
+        self.moving = list(state)
+        cuda = device.type == "cuda"  # where a step is recorded, and so its rate must lie
+        self.dense = torch.optim.AdamW(
+            [{"params": self.moving}],  # perhaps none
+            lr=torch.tensor(self.settings.dense_rate, device=device) if cuda else self.settings.dense_rate,
+            weight_decay=self.settings.weight_decay, fused=True, capturable=cuda,
+        )  # fmt: skip
+        self.dense.state.update(state)

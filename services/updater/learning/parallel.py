@@ -17,6 +17,7 @@ import msgspec
 import torch
 from torch import Tensor, distributed
 
+from services.updater.learning.draws import kept
 from services.updater.windows.window import Window
 
 STEP = timedelta(minutes=2)
@@ -48,12 +49,9 @@ class Together:
         self._rows, self._mine = rows, slice(first, after)
         return self._mine
 
-    def dropout(self, hidden: Tensor, share: float, training: bool) -> Tensor:
+    def drop(self, hidden: Tensor, share: float) -> Tensor:
         """This process' part of what one process would drop of the whole step: all draw for all rows."""
-        if not training:
-            return hidden
-        kept = torch.empty(self._rows, hidden.shape[1], device=hidden.device).bernoulli_(1 - share).div_(1 - share)
-        return hidden * kept[self._mine]
+        return hidden * kept(self._rows, hidden.shape[1], share, hidden.device)[self._mine]
 
     def add(self, weights: Iterable[Tensor]) -> None:
         """Make every gradient that stands in these the sum over all processes."""

@@ -48,10 +48,10 @@ class Adagrad:
     def move(self, values: Tensor, accumulators: Tensor, rows: Tensor, gradient: Tensor) -> None:
         """Add to the sums, then step."""
         vector, linear = gradient[:, :-1], gradient[:, -1]
-        sums = accumulators[rows] + torch.stack([vector.square().mean(1), linear.square()], dim=1)
-        accumulators[rows] = sums
-        scale = self._rate / (sums.sqrt() + EPSILON)
-        values[rows] -= torch.cat([vector * scale[:, :1], (linear * scale[:, 1])[:, None]], dim=1)
+        sums = accumulators.index_select(0, rows) + torch.stack([vector.square().mean(1), linear.square()], dim=1)
+        accumulators.index_copy_(0, rows, sums)
+        scale = -self._rate / (sums.sqrt() + EPSILON)
+        values.index_add_(0, rows, torch.cat([vector * scale[:, :1], (linear * scale[:, 1])[:, None]], dim=1))
 
     def fade(self, accumulators: Tensor, share: float) -> None:
         """Smaller sums, larger steps."""

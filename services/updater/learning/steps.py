@@ -4,13 +4,15 @@ A step is some 200 small kernels: to launch them one by one takes the host longe
 recorded once, as a CUDA graph, and from then on the record is launched as one, on the tensors that it was made with.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from services.updater.learning.device import moved
 
 I8 = NDArray[np.int64]
 
@@ -81,7 +83,31 @@ def spans(count: int, size: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, count, size)]
 
 
-def placed(rows: I8, cut: list[slice]) -> tuple[list[I8], I8]:
+def cut(rows: I8, size: int, columns: Sequence[Tensor], share: Tensor, *, alike: bool) -> list[tuple[I8, Step]]:
+    """A batch in steps of so many rows, each with its distinct table rows.
+
+    All steps' table rows go to the device at once, so that none waits for a copy.
+
+    Args:
+        rows: (n, 6) table rows.
+        size: of a step; the last may be shorter.
+        columns: (n, …) on the device, what :class:`Step` has from ``text`` to ``weights``.
+        share: the step's.
+        alike: whether all steps have as many table rows, as recorded ones must: the unknown row fills them up.
+    """
+    parts = spans(len(rows), size)
+    distinct, places = _placed(rows, parts)
+    width = rows.shape[1] * size if alike else 0
+    padded = [np.pad(one, (0, max(0, width - len(one)))) for one in distinct]
+    where = torch.split(moved(np.concatenate(padded), share.device), [len(one) for one in padded])
+    given = (moved(places, share.device), *columns)
+    return [
+        (unique, Step._make([mine, *(column[span] for column in given), share]))
+        for unique, mine, span in zip(distinct, where, parts, strict=True)
+    ]
+
+
+def _placed(rows: I8, parts: list[slice]) -> tuple[list[I8], I8]:
     """The distinct ones among a batch's table rows (n, 6), step by step, and where in its step's each is (n, 6)."""
-    found = [np.unique(rows[span], return_inverse=True) for span in cut]
+    found = [np.unique(rows[span], return_inverse=True) for span in parts]
     return [unique for unique, _ in found], np.concatenate([inverse.reshape(-1, rows.shape[1]) for _, inverse in found])

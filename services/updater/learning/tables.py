@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from services.updater.learning.device import moved
+from services.updater.learning.draws import uniform
 from services.updater.learning.row_optimisers import RowOptimiser
 from services.updater.learning.rows import F8, I8, Arrays, Owners
 from shared.bundles.files import TABLES, TableChange
 from shared.model.row_map import U8
 
-SPREAD = 0.01
-"""Standard deviation of a new vector; an item's starts at 0, so that the item begins as its text's projection."""
+SPREAD = 0.01 * 3**0.5
+"""The most that a number of a new vector is; an item's starts at 0, so that the item begins as its text's projection."""
 
 
 class Tables:
@@ -160,8 +161,7 @@ class Tables:
             return
         start = np.zeros((len(rows), self.dim + 1), np.float32)
         if name != "item" and name not in self.without:
-            for i, key in enumerate(self.owners[name].keys[rows].tolist()):
-                start[i, :-1] = np.random.default_rng([self.seed, TABLES.index(name), key]).normal(0, SPREAD, self.dim)
+            start[:, :-1] = SPREAD * uniform(self.seed, TABLES.index(name), self.owners[name].keys[rows], self.dim)
         self._put(name, rows, start)
 
     def _free(self, name: str, rows: I8) -> None:

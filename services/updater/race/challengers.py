@@ -131,8 +131,8 @@ class Race:
         challenger = Learner(task, self.champion.inputs, self.champion.assortment, self.champion.device)
         challenger.freeze(self.champion.frozen)
         challenger.load(self.champion.state())
-        if self.champion.together:
-            challenger.join(self.champion.together)
+        if self.champion.trainer.together:
+            challenger.join(self.champion.trainer.together)
         self.challengers[name] = challenger
 
 
