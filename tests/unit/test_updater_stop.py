@@ -51,7 +51,7 @@ class Following:
 
 async def test_a_fenced_off_life_ends_with_a_bundle_on_its_way() -> None:
     releases: Any = Announcing()
-    student = SimpleNamespace(learner=SimpleNamespace(together=None))
+    student = SimpleNamespace(learner=SimpleNamespace(trainer=SimpleNamespace(together=None)))
     life: Any = SimpleNamespace(student=student, prequential=None, releases=releases)
     windows: Any = Failing()
     with pytest.raises(Fenced):
