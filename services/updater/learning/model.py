@@ -86,7 +86,7 @@ class Ranker(nn.Module):
         linear = linear.sum((1, 2)) + text @ self.text_linear + self.cosine_weight * cosine
         inputs = [fields.flatten(1), dense, cosine[:, None]]
         if self.bins_linear is not None and self.bins_projection is not None:
-            bins = torch.sub(dense[:, :, None], self.low).mul_(self.slope).clamp_(0, 1).flatten(1)
+            bins = torch.sub(dense[:, :, None], self.low).mul_(self.slope).clamp_(0, 1).flatten(1)  # no weight, so in place
             linear = linear + bins @ self.bins_linear
             inputs.append(functional.linear(bins, self.bins_projection))
         hidden = torch.cat(inputs, dim=1)
