@@ -246,7 +246,7 @@ def _differing(plan: Plan, value: bytes | None, events: list[Behaviour]) -> Iter
             if field_.tags["statistic"] != "key":
                 yield from _table(plan, field_, row, events, times)
         elif field_.tags["statistic"] in ("first", "last"):
-            expected = min(times) if field_.tags["statistic"] == "first" else max(times)
+            expected: float = min(times) if field_.tags["statistic"] == "first" else max(times)
             if row[field_.name] != expected:
                 yield f"{field_.name} is {row[field_.name]}, not {expected}"
         else:

@@ -2,33 +2,41 @@
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from shared.messages import Behaviour, Example, Impression
 from shared.origins import Origins
 
+Value = TypeVar("Value", Impression, Behaviour)
 
-class Logged(NamedTuple):
+
+class Logged(NamedTuple, Generic[Value]):
     """A record of one partition of a log: its offset, the broker's append time in ms, and what it says."""
 
     offset: int
     time: int
-    value: Impression | Behaviour
+    value: Value
 
 
 class Said(NamedTuple):
     """All that the joiner says of a partition."""
 
-    examples: Counter[Hashable]
+    examples: Counter[tuple[Hashable, ...]]
     """(kind, origin offset, offset it corrects or None, items, outcomes)"""
     refused: dict[int, str]
     """Offset of an outcome → why no impression explains it."""
 
 
 def expected(
-    shown: Sequence[Logged], answered: Sequence[Logged], *, labels: Sequence[str], wait: int, window: int, slack: int
+    shown: Sequence[Logged[Impression]],
+    answered: Sequence[Logged[Behaviour]],
+    *,
+    labels: Sequence[str],
+    wait: int,
+    window: int,
+    slack: int,
 ) -> Said:
     """The rule, read aloud."""
     paid: set[tuple[int, str, str]] = set()
@@ -74,9 +82,9 @@ def expected(
     return said
 
 
-def learned(emitted: Iterable[bytes]) -> Counter[Hashable]:
+def learned(emitted: Iterable[bytes]) -> Counter[tuple[Hashable, ...]]:
     """What a reader of ``examples.<task>`` keeps of one partition, in the shape of :attr:`Said.examples`."""
-    seen, kept = Origins(), Counter[Hashable]()
+    seen, kept = Origins(), Counter[tuple[Hashable, ...]]()
     for value in emitted:
         example = msgspec.msgpack.decode(value, type=Example)
         if seen.is_new(example.origin):

@@ -52,7 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--households", type=int, default=60)
     parser.add_argument("--until", default="2017-03-01T00:00:00Z")
-    parser.add_argument("--steps", type=int, default=Training.steps)
+    parser.add_argument("--steps", type=int, default=Training().steps)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "freshet-adaptation")
     given = parser.parse_args()

@@ -46,10 +46,10 @@ def shown(request: int, user: str) -> bytes:
     """An impression of 20 items with 60 features each: 5 kB."""
     inputs = Inputs(tuple(f"u{n}" for n in range(40)), tuple(f"c{n}" for n in range(FEATURES)))
     items = tuple(f"item-{request}-{n}" for n in range(CANDIDATES))
-    values = {"scores": bytes(4 * CANDIDATES), "user_features": bytes(160), "candidate_features": bytes(4 * CANDIDATES * FEATURES)}
     one = Impression(
-        request_id=f"request-{request}", task="ranking", user_id=user, time=0.0, bundle="b", inputs=inputs, items=items, **values
-    )
+        request_id=f"request-{request}", task="ranking", user_id=user, time=0.0, bundle="b", inputs=inputs, items=items,
+        scores=bytes(4 * CANDIDATES), user_features=bytes(160), candidate_features=bytes(4 * CANDIDATES * FEATURES),
+    )  # fmt: skip
     return msgspec.msgpack.encode(one)
 
 
@@ -60,7 +60,8 @@ def bought(request: int, user: str) -> bytes:
 def join_alone(impressions: int, folder: Path) -> None:
     """Read, match, emit and commit in this process, all impressions within the window; one outcome to each."""
     rule = Rule("ranking", ("purchase",))
-    partition = Partition(partition_for("user", 16), rule, Segments(folder), Safe(Mark(0, 0), Mark(0, 0)))
+    store = Segments(folder)
+    partition = Partition(partition_for("user", 16), rule, store, Safe(Mark(0, 0), Mark(0, 0)))
     gc.collect()
     before, busy, poll = psutil.Process().memory_info().rss, 0.0, 100
     for first in range(0, impressions, poll):
@@ -75,7 +76,7 @@ def join_alone(impressions: int, folder: Path) -> None:
         busy += time.process_time() - began
     grown = psutil.Process().memory_info().rss - before
     print(f"join alone: {impressions / busy:,.0f} impressions/s a core, one outcome each")
-    print(f"waiting: {grown / len(partition.waiting):.0f} bytes of memory, {partition.store.size / impressions:,.0f} of disk each")
+    print(f"waiting: {grown / len(partition.waiting):.0f} bytes of memory, {store.size / impressions:,.0f} of disk each")
 
 
 async def send(settings: Settings, numbers: range, rate: float | None = None) -> None:

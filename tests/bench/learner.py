@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -64,7 +65,7 @@ class Sparse(Trainer):
 
     def __init__(self, model: Ranker, optimiser: Optimiser, settings: LearningSettings) -> None:
         super().__init__(model, optimiser, settings)
-        self.rows = nn.Embedding.from_pretrained(optimiser.tables.values, freeze=False, sparse=True)
+        self.rows = nn.Embedding.from_pretrained(optimiser.tables.values, freeze=False, sparse=True)  # type: ignore[no-untyped-call]
         self.sparse = torch.optim.SparseAdam(self.rows.parameters(), lr=1e-3)
 
     @property
@@ -76,7 +77,7 @@ class Sparse(Trainer):
         logits = self.model(self.rows(step.where[step.places]), step.text, step.profile, step.pooled, step.dense, step.log_odds)
         targets = step.labels, step.late, step.weights, step.share
         torch.autograd.backward(loss(self.settings.late, logits, *targets, self.settings.batch, self.settings.correction_clip))
-        self.sparse.step()
+        self.sparse.step()  # type: ignore[no-untyped-call]
         self.sparse.zero_grad()
         self.optimiser.dense.step()
         self.optimiser.dense.zero_grad(set_to_none=False)
@@ -118,10 +119,10 @@ def _measure(clock: Clock, inputs: Inputs, windows: list[list[Example]]) -> None
         one.start_at(0.5, first.numbers())
         one.learn(first, 1)
     for number, examples in enumerate(windows, 2):
-        batch, _ = clock.timed("make the batch", lambda examples=examples: batcher.batch(examples, lambda _: True))
-        clock.timed("predict", lambda batch=batch: learner.predict(batch))
-        clock.timed("learn", lambda batch=batch, number=number: learner.learn(batch, number))
-        clock.timed("learn with SparseAdam", lambda batch=batch, number=number: sparse.learn(batch, number))
+        batch, _ = clock.timed("make the batch", partial(batcher.batch, examples, lambda _: True))
+        clock.timed("predict", partial(learner.predict, batch))
+        clock.timed("learn", partial(learner.learn, batch, number))
+        clock.timed("learn with SparseAdam", partial(sparse.learn, batch, number))
 
 
 def _assortment() -> Assortment:

@@ -181,7 +181,7 @@ def cells(load: Load, measured: Measured, limits: Limits) -> int:
         "updater": impressions * load.shown / measured.gpu,  # it cannot be shared out: order is what makes it exact
         "rows": (load.users + load.items) / limits.rows_in_memory,
     }
-    return 2 ** max(0, math.ceil(math.log2(max(asked.values()))))
+    return 1 << max(0, math.ceil(math.log2(max(asked.values()))))
 
 
 def predict(load: Load, measured: Measured, limits: Limits, prices: Prices, headroom: float) -> Prediction:

@@ -27,7 +27,7 @@ counts = app.Table("counts", default=int, partitions=16)
 seen = 0
 
 
-@app.agent(behaviour)
+@app.agent(behaviour)  # type: ignore[arg-type]
 async def count(events: faust.Stream[Event]) -> None:
     """Count each user's actions."""
     global seen

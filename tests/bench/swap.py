@@ -9,6 +9,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from tests.swapping import ROUNDING, Answered, impressions, mixture, steady
 P99_RATIO = 1.5
 
 
-async def under_load(service: Service, rate: float, work: object) -> list[Answered]:
+async def under_load(service: Service, rate: float, work: Callable[[], object]) -> list[Answered]:
     """The answers to a steady load for as long as the work takes, which runs in a thread."""
     done = asyncio.Event()
     load = asyncio.create_task(steady(service.url, rate, lambda: not done.is_set(), items=ITEMS))

@@ -68,7 +68,8 @@ class Questions:
             found = top[self.target[top]]
             hits[number] = (self.before[found] > 0).sum(), (self.before[found] == 0).sum()
         found, wanted = (np.column_stack([part.sum(1), part]) for part in (hits, self.wanted))
-        return np.divide(found, wanted, out=np.full(found.shape, np.nan), where=wanted > 0)
+        recalls: F8 = np.divide(found, wanted, out=np.full(found.shape, np.nan), where=wanted > 0)
+        return recalls
 
     def measure(self, scores: F8) -> dict[str, float]:
         """The mean of each over households."""

@@ -37,7 +37,7 @@ def save(batch: Batch, file: Path) -> None:
     """Keep a whole set."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".part.npz")
-    np.savez(partial, **arrays(batch))
+    np.savez(partial, allow_pickle=False, **arrays(batch))
     partial.replace(file)
 
 

@@ -98,7 +98,7 @@ def order(name: str, sign: float = 1.0, tie: str | None = None) -> Make:
     return lambda prepared, setting, seed: Order(prepared, name, sign, tie)
 
 
-def ours(kind: type[Freshet], sight: Sight = WHOLE, **more: Any) -> Make:
+def ours(kind: type[Freshet], sight: Sight = WHOLE, **more: Any) -> Callable[[Prepared, Setting, int], Freshet]:
     """The project's learner of this kind; a setting's ``epochs`` is the number of passes, the rest are the task's own."""
 
     def make(prepared: Prepared, setting: Setting, seed: int) -> Freshet:

@@ -61,7 +61,7 @@ def _cold(model: str, without: str, items: str = "item_cold") -> Callable[[Figur
 def _best(figures: Figures) -> float:
     if not (others := rivals(figures)):
         raise KeyError("no rival played")
-    return figures["freshet"]["logloss"] - min(found["logloss"] for found in others.values())
+    return float(figures["freshet"]["logloss"] - min(found["logloss"] for found in others.values()))
 
 
 GOALS = (

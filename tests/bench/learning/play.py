@@ -82,7 +82,8 @@ class Timed:
 
     def predict(self, *parts: Any) -> F8:
         """Counted."""
-        return self._timed("predict", *parts)
+        scores: F8 = self._timed("predict", *parts)
+        return scores
 
     def learn(self, *parts: Any) -> None:
         """Counted."""

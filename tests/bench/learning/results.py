@@ -84,7 +84,8 @@ def figures_of(played: Played, contestants: Mapping[str, Contestant]) -> dict[st
 
 def _recalls(played: Played, questions: Questions, name: str) -> F8:
     """Each household's, (m, 3), the mean over seeds."""
-    return np.mean([questions.recalls(answers.astype(np.float64)) for answers in played.runs[name].answers], axis=0)
+    found: F8 = np.mean([questions.recalls(answers.astype(np.float64)) for answers in played.runs[name].answers], axis=0)
+    return found
 
 
 def _means(measured: list[dict[str, float]]) -> dict[str, Any]:
