@@ -43,21 +43,19 @@ class Owners:
         Returns:
             The row of each key (n,), the rows given out, and the rows taken from other keys to make room.
         """
-        unique, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+        rows = self._map.find(keys)
+        np.maximum.at(self.seen, rows, times)
+        strangers = np.flatnonzero((rows == 0) & (keys != UNKNOWN))
+        unique, first, inverse, counts = np.unique(keys[strangers], return_index=True, return_inverse=True, return_counts=True)
         last = np.full(len(unique), -np.inf)
-        np.maximum.at(last, inverse, times)
-        held = self._map.find(unique)
-        self.seen[held] = np.maximum(self.seen[held], last)
-        strangers = np.flatnonzero((held == 0) & (unique != UNKNOWN))
-        wanted = [
-            i
-            for i in strangers[np.argsort(first[strangers])].tolist()
-            if at_once or self._ripe(int(unique[i]), int(counts[i]), float(last[i]))
-        ]
-        taken = self._make_room(len(wanted), held)
+        np.maximum.at(last, inverse, times[strangers])
+        wanted = [i for i in np.argsort(first).tolist() if at_once or self._ripe(int(unique[i]), int(counts[i]), float(last[i]))]
+        taken = self._make_room(len(wanted), rows)
         given = self._give(unique[wanted], last[wanted])
-        held[wanted[: len(given)]] = given
-        return held[inverse], given, taken
+        found = np.zeros(len(unique), np.int64)
+        found[wanted[: len(given)]] = given
+        rows[strangers] = found[inverse]
+        return rows, given, taken
 
     def room(self) -> int:
         """Rows that nobody owns."""
