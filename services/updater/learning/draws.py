@@ -28,6 +28,15 @@ def uniform(seed: int, stream: int, keys: U8, width: int) -> NDArray[np.float32]
     return (bits.view(np.int64) >> np.int64(40)).astype(np.float32) / np.float32(1 << 23)
 
 
+def begin(seed: int, window: int, device: torch.device) -> None:
+    """What :func:`kept` draws from now on is a function of these numbers."""
+    number = int(np.random.SeedSequence([seed, window]).generate_state(1)[0])
+    if device.type == "cuda":
+        torch.manual_seed(number)
+    else:
+        torch.default_generator.manual_seed(number)  # the same, and not once more for each kind of device: 2% of a window
+
+
 def kept(rows: int, width: int, share: float, device: torch.device) -> Tensor:
     """What dropout multiplies hidden units with: 0 for this share of them, else what makes up for those.
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.func import functional_call
 
+from services.updater.learning import draws
 from services.updater.learning.adoption import taken_over
 from services.updater.learning.average import Average
 from services.updater.learning.batches import Batch
@@ -146,7 +147,7 @@ class Learner:
             steps = self._steps(batch, rows)
         self.model.train()
         self.trainer.prepare(steps[0][1])
-        torch.manual_seed(int(np.random.SeedSequence([self.task.learning.seed, window]).generate_state(1)[0]))
+        draws.begin(self.task.learning.seed, window, self.device)
         for unique, step in steps:
             self.trainer.take(step)
             self.average.follow(len(step.places), self.optimiser.learned)
