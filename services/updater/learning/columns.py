@@ -35,9 +35,9 @@ class Columns(NamedTuple):
         histories, of_rows = batch.histories.part(used), moved(of_lists[batch.list], device)
         pooled = tables.pooled(histories.keys, histories.shares) if pooling else torch.zeros(len(used), tables.dim, device=device)
         return cls(
-            text=assortment.on(device)[moved(batch.text, device)].float(),
-            profile=moved(histories.profiles, device)[of_rows],
-            pooled=pooled[of_rows],
+            text=assortment.on(device).index_select(0, moved(batch.text, device)).float(),
+            profile=moved(histories.profiles, device).index_select(0, of_rows),
+            pooled=pooled.index_select(0, of_rows),
             dense=moved(normaliser(batch.numbers()), device),
             log_odds=moved(batch.log_odds, device),
         )
