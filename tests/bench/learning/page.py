@@ -9,7 +9,7 @@ from tests.bench.learning.baskets import RESERVED
 from tests.bench.learning.contestants import AGED, LEARNING, STANDING, TREES, TUNED_ON, WABBIT
 from tests.bench.learning.measures import COLD, FRESH, NEW
 from tests.bench.learning.plot import gains
-from tests.bench.learning.results import OWN, Results
+from tests.bench.learning.results import Results
 from tests.bench.learning.sets import SETS
 
 Figures = Mapping[str, Any]
@@ -94,8 +94,6 @@ def section(name: str, figures: Figures) -> str:
             ]
     if "next_basket" in about:
         lines += ["", *_baskets(figures)]
-    if older := [name for name, one in figures.items() if not one.get("binned", not name.startswith(OWN))]:
-        lines += ["", f"Played before numbers fell into bins, and compared with the freshet of then: {', '.join(older)}."]
     if missing := [name for name in about.get("not_played", ()) if name not in figures]:
         lines += ["", f"Declared for this set and not played: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"

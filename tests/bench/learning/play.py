@@ -30,8 +30,6 @@ class Run:
     """Of the set's questions, where it has some."""
     cpu: Mapping[str, float]
     """CPU-seconds of the first seed: ``tune``, ``begin``, ``predict``, ``learn``."""
-    binned: bool = True
-    """Whether it could have bins; predictions kept from before had none."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,12 @@ class Played:
             return None
         kept = np.load(file)
         about = json.loads(str(kept["about"]))
-        return Run(about["setting"], tuple(kept["scores"]), tuple(kept["answers"]), about["cpu"], about.get("binned", False))
+        return Run(about["setting"], tuple(kept["scores"]), tuple(kept["answers"]), about["cpu"])
 
     def keep(self, name: str, run: Run) -> None:
         """Keep a contestant's predictions."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        about = json.dumps({"setting": run.setting, "cpu": run.cpu, "binned": run.binned})
+        about = json.dumps({"setting": run.setting, "cpu": run.cpu})
         scores, answers = (np.stack(part).astype(np.float32) for part in (run.scores, run.answers))
         np.savez(self.folder / f"{name}.npz", scores=scores, answers=answers, about=np.array(about))
 
@@ -113,7 +111,7 @@ def play(played: Played, name: str, contestants: Mapping[str, Contestant], seeds
         model = Timed(contestant.make(prepared, run.setting, seed))
         scores, answers = replay(prepared.stream, model, contestant.window or prepared.of.window, prepared.questions)
         cpu = run.cpu if run.scores else {**run.cpu, **model.cpu}
-        run = Run(run.setting, (*run.scores, scores), (*run.answers, answers), cpu, run.binned)
+        run = Run(run.setting, (*run.scores, scores), (*run.answers, answers), cpu)
         played.keep(name, run)
         log.info("played", set=prepared.of.name, model=name, seed=seed, **run.setting, **_brief(played, scores), **model.cpu)
     played.runs[name] = run

@@ -14,8 +14,6 @@ from tests.bench.learning.play import Played
 from tests.bench.learning.protocol import F8
 
 FIRST, WHOLE = "first", ("auc", "logloss", "ece")
-OWN = ("freshet", "frozen", "retrained", "age_", "lost_", "late_")
-"""How the names of the project's own models begin."""
 SPREAD, SPREADS = "sd", ("auc", "logloss", "ece", "mrr", "item_cold.auc")
 
 
@@ -67,7 +65,6 @@ def figures_of(played: Played, contestants: Mapping[str, Contestant]) -> dict[st
             "seeds": len(run.scores),
             "setting": run.setting,
             "cpu_s": run.cpu,
-            "binned": run.binned or not name.startswith(OWN),
         }
         if contestant.group == "ages":
             found |= {"age": name.removeprefix("age_"), "window_s": contestant.window}
