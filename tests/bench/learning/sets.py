@@ -200,7 +200,7 @@ SETS = {
                 "MovieLens-100K. A list is one film that a user rated, positive where the rating is 4 or 5; nothing is sampled. "
                 "The rating is told at once. The files come from the owner, or out of RecBole's package. History cannot tell "
                 "models with ids from those without (freshet's log loss there differs by less than its seeds do), which are weaker "
-                "live: freshet .7405 / .5930, the frozen base with counters .7355 / .5986. Both keep their ids."
+                "live: freshet and the frozen base with counters keep their ids."
             ),
             read=lambda source, share, seed: MovieLens(source.data / "movielens_100k"),
             share=1.0,
