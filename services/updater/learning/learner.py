@@ -24,7 +24,7 @@ from services.updater.learning.optimiser import Optimiser
 from services.updater.learning.parallel import Together
 from services.updater.learning.row_optimisers import row_optimiser
 from services.updater.learning.rows import Arrays
-from services.updater.learning.steps import Step, cut, spans
+from services.updater.learning.steps import Step, spans, steps_of
 from services.updater.learning.tables import Tables
 from services.updater.learning.trainer import Trainer
 from shared.bundles.files import KNOTS, weights_sha256
@@ -260,4 +260,4 @@ class Learner:
         weights = batch.counted * np.array([learning.loss_weights.get(label, 1.0) for label in self.task.labels], np.float32)
         targets = (moved(target, self.device) for target in (batch.labels, batch.late, weights))
         share = moved(self.lateness.share(), self.device)
-        return cut(rows, learning.batch, [*self._columns(batch), *targets], share, alike=self.trainer.records)
+        return steps_of(rows, learning.batch, [*self._columns(batch), *targets], share, alike=self.trainer.records)

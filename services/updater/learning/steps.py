@@ -83,7 +83,7 @@ def spans(count: int, size: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, count, size)]
 
 
-def cut(rows: I8, size: int, columns: Sequence[Tensor], share: Tensor, *, alike: bool) -> list[tuple[I8, Step]]:
+def steps_of(rows: I8, size: int, columns: Sequence[Tensor], share: Tensor, *, alike: bool) -> list[tuple[I8, Step]]:
     """A batch in steps of so many rows, each with its distinct table rows.
 
     All steps' table rows go to the device at once, so that none waits for a copy.
