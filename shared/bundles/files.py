@@ -61,6 +61,8 @@ class Catalogue:
     """(m,) row into ``vectors``, or -1."""
     vectors: NDArray[np.float16]
     """(t, text_dim), L2-normalised."""
+    centre: F4 = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(text_dim,) what the vectors of the base's texts share, taken out of these; (0,) where they are as the encoder made them."""
     encoder: str = ""
     """Whose vectors they are; empty in files of before it was written down."""
     made: float = 0.0
@@ -114,6 +116,8 @@ def encode_catalogue(catalogue: Catalogue) -> bytes:
         "text": catalogue.text,
         "vectors": catalogue.vectors,
     }
+    if len(catalogue.centre):
+        arrays["centre"] = catalogue.centre
     if catalogue.encoder:
         arrays["encoder"] = np.frombuffer(catalogue.encoder.encode(), np.uint8)
     if catalogue.made:
@@ -129,7 +133,8 @@ def decode_catalogue(data: bytes) -> Catalogue:
         ids = tuple(joined[start:end].decode() for start, end in zip([0, *ends], ends, strict=False))
         encoder = arrays["encoder"].tobytes().decode() if "encoder" in arrays else ""
         made = float(arrays["made"][0]) if "made" in arrays else 0.0
-        return Catalogue(arrays["keys"], ids, arrays["attributes"], arrays["text"], arrays["vectors"], encoder, made)
+        centre = arrays.get("centre", np.zeros(0, np.float32))
+        return Catalogue(arrays["keys"], ids, arrays["attributes"], arrays["text"], arrays["vectors"], centre, encoder, made)
     except (KeyError, IndexError, UnicodeDecodeError) as error:
         raise BundleRefused("shapes", f"a catalogue lacks {error}") from None
 

@@ -16,9 +16,16 @@ from shared.messages import Item
 U8 = NDArray[np.uint64]
 I4 = NDArray[np.int32]
 F2 = NDArray[np.float16]
+F4 = NDArray[np.float32]
+FEW = 20
+"""Texts that count as sharing nothing, beside the shop's own: of a single text something must be left."""
+SAME = 1e-3
+"""By which two numbers of one text's vector may differ, as they are half floats."""
 
 
-def build(items: Iterable[Item], vectors: Mapping[str, F2], text_dim: int, encoder: str = "") -> Catalogue:
+def build(
+    items: Iterable[Item], vectors: Mapping[str, F2], text_dim: int, encoder: str = "", centre: F4 | None = None
+) -> Catalogue:
     """The catalogue file of these items; of two lines of one item the later counts. Equal texts share one vector.
 
     Args:
@@ -26,6 +33,7 @@ def build(items: Iterable[Item], vectors: Mapping[str, F2], text_dim: int, encod
         vectors: by text, unit length, float16 (text_dim,). An item whose text has none here goes without.
         text_dim: T.
         encoder: whose vectors they are.
+        centre: of the base's catalogue; not given where this is the base's, and its texts decide.
 
     Raises:
         BadSettings: the vectors have another width.
@@ -34,14 +42,26 @@ def build(items: Iterable[Item], vectors: Mapping[str, F2], text_dim: int, encod
         raise BadSettings(f"{encoder or 'the encoder'} makes vectors of {wrong.pop()} numbers; the task's text_dim is {text_dim}")
     newest = {item.item_id: item for item in items}
     texts = {text: i for i, text in enumerate(dict.fromkeys(i.title for i in newest.values() if i.title in vectors))}
+    said = np.stack([vectors[text] for text in texts]) if texts else np.zeros((0, text_dim), np.float16)
+    if centre is None:
+        centre = said.sum(0, dtype=np.float32) / (len(said) + FEW)
     return Catalogue(
         keys=np.array([key(item.item_id) for item in newest.values()], np.uint64),
         ids=tuple(newest),
         attributes=np.array([(key(i.category or ""), key(i.brand or "")) for i in newest.values()], np.uint64).reshape(-1, 2),
         text=np.array([texts.get(item.title, -1) for item in newest.values()], np.int32),
-        vectors=np.stack([vectors[text] for text in texts]) if texts else np.zeros((0, text_dim), np.float16),
+        vectors=centred(said, centre),
+        centre=centre,
         encoder=encoder,
     )
+
+
+def centred(vectors: F2, centre: F4) -> F2:
+    """Vectors (n, T) without what the shop's texts share (Mu and Viswanath, 2018), of unit length again."""
+    if not len(centre):
+        return vectors
+    rest = vectors - centre
+    return (rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), SAME)).astype(np.float16)
 
 
 class Assortment:
@@ -60,11 +80,15 @@ class Assortment:
         self._copies: dict[torch.device, Tensor] = {}
         self.encoder = ""
         """Whose vectors they are; empty where no catalogue says."""
+        self.centre = np.zeros(0, np.float32)
+        """Of the first catalogue, see :class:`Catalogue`."""
         self.texts = 1
         """Text rows in use, row 0 included."""
 
     def add(self, catalogue: Catalogue) -> None:
         """Take in a catalogue file. Text rows count on over all catalogues, in the order in which they are added."""
+        if not len(self):
+            self.centre = catalogue.centre
         self.encoder = self.encoder or catalogue.encoder
         first = len(self._attributes)
         self._keys = np.concatenate([self._keys, catalogue.keys])
@@ -92,7 +116,7 @@ class Assortment:
 
         Args:
             item: a line of the catalogue.
-            vector: of its title, float16 (T,); ``None`` where it has none yet.
+            vector: the encoder's of its title, float16 (T,); ``None`` where it has none yet.
         """
         line = self._place.get(key(item.item_id), 0)
         if not line or self._attributes[line].tolist() != [key(item.category or ""), key(item.brand or "")]:
@@ -100,7 +124,7 @@ class Assortment:
         text = int(self._text[line])
         if not item.title or not text:
             return not item.title and not text
-        return vector is not None and np.array_equal(self._vectors[text], vector)
+        return vector is not None and np.allclose(self._vectors[text], centred(vector[None], self.centre)[0], atol=SAME)
 
     def describe(self, items: U8) -> tuple[U8, U8, I4]:
         """Category keys, brand keys and text rows of items by key; zeros for one that no catalogue names. Each (n,)."""

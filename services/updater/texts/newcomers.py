@@ -131,8 +131,9 @@ class Newcomers:
         news = [item for item in items if self._is_news(item)]
         if not news:
             return [], ""
-        catalogue = replace(build(news, vectors, self._text_dim, self._texts.encoder), made=time.time())
-        return news, self._storage.put_blob(encode_catalogue(catalogue)).key(self._storage.task)
+        catalogue = build(news, vectors, self._text_dim, self._texts.encoder, self._assortment.centre)
+        stored = encode_catalogue(replace(catalogue, made=time.time()))
+        return news, self._storage.put_blob(stored).key(self._storage.task)
 
 
 def said(item: Item) -> int:
