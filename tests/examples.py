@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from services.updater.learning.batches import Batcher
 from services.updater.learning.catalogue import Assortment, build
@@ -95,12 +96,16 @@ async def send(settings: Settings, examples: Iterable[Example], pause: float = 0
         await client.stop()
 
 
+def vectors() -> dict[str, NDArray[np.float16]]:
+    """What an encoder would make of the items' titles."""
+    drawn = np.random.default_rng(0).normal(size=(200, TEXT))
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    return {f"text {i}": drawn[i].astype(np.float16) for i in range(200)}
+
+
 def learner(task: Task = RANKING) -> tuple[Learner, list[Catalogue]]:
     """A learner that has seen a little history, and its catalogue."""
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(200, TEXT))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    catalogue = build(items(), {f"text {i}": vectors[i].astype(np.float16) for i in range(200)}, TEXT)
+    catalogue = build(items(), vectors(), TEXT)
     assortment = Assortment(TEXT)
     assortment.add(catalogue)
     made = Learner(task, INPUTS, assortment, choose())

