@@ -17,6 +17,7 @@ from shared.errors import BadSettings
 from shared.keys import keys
 from shared.messages import Item
 from tests import encoders
+from tests.learning import EPOCH
 
 TEXTS = [
     "FRZN ICE, ICE - CRUSHED/CUBED",
@@ -154,7 +155,7 @@ TITLES = {
 def found_again(cache: TextCache) -> float:
     """Share of titles whose nearest in another language is the same product, as the learner has their vectors."""
     vectors = cache.ensure(title for titles in TITLES.values() for title in titles)
-    items = [Item(item_id=title, time=0.0, title=title) for title in vectors]
+    items = [Item(item_id=title, time=EPOCH, title=title) for title in vectors]
     said = Assortment(384)
     said.add(build(items, vectors, 384, cache.encoder))
     of = {language: said.vectors(said.describe(keys(titles))[2]) for language, titles in TITLES.items()}

@@ -9,6 +9,7 @@ from services.updater.learning.catalogue import FEW, Assortment, build
 from shared.bundles.files import Catalogue, decode_catalogue, encode_catalogue
 from shared.keys import key
 from shared.messages import Item
+from tests.learning import EPOCH
 
 T = 16
 COMMON = np.eye(T, dtype=np.float32)[0]
@@ -22,7 +23,7 @@ def vector(text: str) -> NDArray[np.float16]:
 
 def catalogue(texts: Iterable[str], centre: NDArray[np.float32] | None = None) -> Catalogue:
     """An item a text."""
-    lines = [Item(item_id=text, time=0.0, title=text) for text in texts]
+    lines = [Item(item_id=text, time=EPOCH, title=text) for text in texts]
     return build(lines, {text: vector(text) for text in texts}, T, centre=centre)
 
 
@@ -41,7 +42,7 @@ def test_of_a_single_text_something_is_left() -> None:
 
 def test_items_without_titles_have_a_catalogue() -> None:
     assert catalogue([""]).vectors.shape == (1, T)
-    nothing = build([Item(item_id="tea", time=0.0)], {}, T)
+    nothing = build([Item(item_id="tea", time=EPOCH)], {}, T)
     assert nothing.vectors.shape == (0, T)
     assert not nothing.centre.any()
 
@@ -55,8 +56,8 @@ def test_later_items_go_without_the_same() -> None:
     assert (known.centre == base.centre).all()
     rest = vector("tea") - sum(vector(f"text {i}").astype(np.float32) for i in range(100)) / (100 + FEW)
     assert np.allclose(later.vectors[0], rest / np.linalg.norm(rest), atol=2e-3)
-    assert known.says(Item(item_id="tea", time=1.0, title="tea"), vector("tea"))
-    assert not known.says(Item(item_id="tea", time=1.0, title="milk"), vector("milk"))
+    assert known.says(Item(item_id="tea", time=EPOCH, title="tea"), vector("tea"))
+    assert not known.says(Item(item_id="tea", time=EPOCH, title="milk"), vector("milk"))
 
 
 def test_beside_a_base_of_before_vectors_stay_the_encoders() -> None:
@@ -65,4 +66,4 @@ def test_beside_a_base_of_before_vectors_stay_the_encoders() -> None:
     later = catalogue(["tea"], known.centre)
     assert (later.vectors[0] == vector("tea")).all()
     known.add(later)
-    assert known.says(Item(item_id="tea", time=1.0, title="tea"), vector("tea"))
+    assert known.says(Item(item_id="tea", time=EPOCH, title="tea"), vector("tea"))
