@@ -39,8 +39,8 @@ class UpdaterSettings(Settings):
     texts: Path = Path("texts")
     """Folder of the text vectors that were encoded before."""
     updater_encoder: str = "all-MiniLM-L6-v2"
-    """What encodes texts: the installed `all-MiniLM-L6-v2`, a folder as sentence-transformers saves it, of any language, or an
-    adapter as peft saves it."""
+    """What encodes texts: the installed `all-MiniLM-L6-v2` (English) or `multilingual-e5-small`, a folder as sentence-transformers
+    saves it, or an adapter as peft saves it. Another needs history imported anew."""
     drift: bool = False
     """Whether detectors of drift watch the loss, the scores and the features, and tell. They cost seconds of CPU at the start."""
     updater_runs: str = ""

@@ -19,7 +19,8 @@ Files of a bundle by role:
     graph        ONNX: the scoring graph with the dense weights in it. In every full bundle; in a delta when the dense part moved.
     catalogue-N  safetensors, N in order: ``keys`` uint64 (m,), ``ids`` uint8 (UTF-8, joined), ``ends`` int64 (m,) end of each id,
                  ``attributes`` uint64 (m, 2): category and brand keys, ``text`` int32 (m,): row into ``vectors``, float16
-                 (t, text_dim), L2-normalised, or -1 for no text. Over all catalogues, text rows count on from 1; 0 is no text.
+                 (t, text_dim), L2-normalised, or -1 for no text. ``centre`` float32 (text_dim,) was taken out of the vectors.
+                 Over all catalogues, text rows count on from 1; 0 is no text.
                  No two have the same bytes: ``made`` float64 (1,), the seconds since 1970 of all but the base's.
 """
 
