@@ -65,7 +65,8 @@ def centred(vectors: F2, centre: F4) -> F2:
     if not len(centre):
         return vectors
     rest = vectors - centre
-    return (rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), SAME)).astype(np.float16)
+    norms = np.linalg.norm(rest, axis=1, keepdims=True)
+    return (rest / np.where(norms > 0, norms, 1)).astype(np.float16)
 
 
 class Assortment:
