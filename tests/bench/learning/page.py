@@ -45,9 +45,9 @@ Told ages, sexes, occupations and years as context, freshet was no better.
 
 What is missed has its reason. A full retrain goes over each example two or three times, learning on once: rehearsal makes up for
 most of that. LightGBM sees the cosine of title and profile too, and gained more than freshet when what titles share was taken out
-of both. Most rows of cold items are of items that were shown {fresh} times or more, whose ids have learned much by then: text brings
-what it was to bring to those shown less often. And whether a household's last basket holds a product that it never bought no model
-here foresees: each place that is kept for one costs more of those bought again, see there.
+of both. Most rows of cold items are of items that were shown {fresh} times or more, whose ids have learned much by then: text
+brings what it was to bring to those shown less often. And whether a household's last basket holds a product that it never bought no
+model here foresees: each place that is kept for one costs more of those bought again, see there.
 """
 PLOT = """## The gain against the age of the served snapshot
 ![AUC above the frozen base with fresh counters, by age](LEARNING.svg)
