@@ -61,7 +61,12 @@ def build(
 
 
 def centred(vectors: F2, centre: F4) -> F2:
-    """Vectors (n, T) without what the shop's texts share (Mu and Viswanath, 2018), of unit length again."""
+    """Vectors without what the shop's texts share (Mu and Viswanath, 2018), of unit length again; as they are without a centre.
+
+    Args:
+        vectors: (n, T) of unit length.
+        centre: (T,), or (0,) beside a base that has none.
+    """
     if not len(centre):
         return vectors
     rest = vectors - centre
@@ -129,7 +134,7 @@ class Assortment:
         text = int(self._text[line])
         if not item.title or not text:
             return not item.title and not text
-        return vector is not None and np.allclose(self._vectors[text], centred(vector[None], self.centre)[0], atol=SAME)
+        return vector is not None and bool(np.abs(self._vectors[text] - centred(vector[None], self.centre)[0]).max() < SAME)
 
     def describe(self, items: U8) -> tuple[U8, U8, I4]:
         """Category keys, brand keys and text rows of items by key; zeros for one that no catalogue names. Each (n,)."""
